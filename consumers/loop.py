@@ -1,0 +1,174 @@
+"""The loop: poll → read → step → commit. One screen, one thread, from a record to a durable flag.
+
+The offset is saved in the transaction of the state it produced, so whatever is read twice counts once.
+A fault ends the run: state in memory may be ahead of the store, and only the store is the truth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from consumers import crash
+from consumers.errors import SourceError
+from consumers.store import Arrival
+from monitor.fields import suggest_mapping
+from monitor.parse import parse_leniently
+from monitor.pipeline import read, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from consumers.ports import Source
+    from consumers.store import Store
+    from monitor.decode import Decoder
+    from monitor.events import Partition, Records, Rejection
+    from monitor.pipeline import State
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run has done so far."""
+
+    records: int = 0
+    rejected: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, records: Records, rejections: Sequence[Rejection]) -> None:
+        """Count a batch."""
+        self.records += len(records)
+        self.rejected += len(rejections)
+        self.reasons.update(str(rejection.reason) for rejection in rejections)
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Stops a run whose first records are nearly all rejected: the fields are most likely named otherwise.
+
+    Raises: SourceError, before anything of the batch is stored.
+    """
+
+    is_armed: bool
+    sample_size: int = 1_000
+    share_max: float = 0.9
+    _seen: int = 0
+    _rejected: int = 0
+    _samples: list[object] = field(default_factory=list)
+    _first: Rejection | None = None
+
+    def check(self, records: Records, rejections: list[Rejection], *, is_last: bool) -> None:
+        """Count a batch; decide once enough records were seen, or all of them."""
+        if not self.is_armed:
+            return
+        room = self.sample_size - self._seen
+        early = [rejection for rejection in rejections if rejection.position < room]
+        self._seen += min(len(records), room)
+        self._rejected += len(early)
+        self._first = self._first or (early[0] if early else None)
+        values = (records.values[rejection.position] for rejection in early)
+        self._samples += [parse_leniently(value) for value in values if isinstance(value, bytes)]
+        if self._seen >= self.sample_size or is_last:
+            self.is_armed = False
+            if self._rejected > self.share_max * self._seen:
+                raise SourceError(self._verdict())
+
+    def _verdict(self) -> str:
+        assert self._first is not None
+        mapping = suggest_mapping([sample for sample in self._samples if sample])
+        hint = (
+            "this mapping would help: "
+            + ", ".join(f'fields.{name} = "{path}"' for name, path in mapping.items())
+            if mapping
+            else "see what would be accepted with `labelwatch validate`"
+        )
+        return (
+            f"{self._rejected:,} of the first {self._seen:,} records were rejected, and the last batch was not "
+            f"stored. The first: {self._first.reason}: {self._first.error}. {hint[0].upper()}{hint[1:]}. "
+            "To keep them as dead letters and go on, use --keep-going"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a run works with: the store, the state that caches it, and the decoder."""
+
+    store: Store
+    state: State
+    decoder: Decoder
+    batch_size_max: int
+
+
+def run(
+    line: Line,
+    source: Source,
+    breaker: Breaker,
+    is_stopping: Callable[[], bool],
+    after_commit: Callable[[Totals], None],
+) -> Totals:
+    """Follow a source until it ends or `is_stopping`. Raises: StoreError, SourceError."""
+    totals = Totals()
+    positions = line.store.positions(line.state)
+    next_offsets = {place: position.next_offset for place, position in positions.items()}
+    source.seek(positions)
+    while not is_stopping():
+        polled = source.poll(line.batch_size_max)
+        crash.point("loop.polled")
+        if polled.positions:
+            arrival = Arrival(_unread(polled.records, next_offsets), polled.positions)
+            rejections = advance(line, arrival, breaker, is_last=polled.is_exhausted)
+            source.commit(polled.positions)
+            crash.point("source.committed")
+            next_offsets |= {place: each.next_offset for place, each in polled.positions.items()}
+            totals.add(arrival.records, rejections)
+            after_commit(totals)
+        if polled.is_exhausted:
+            break
+    return totals
+
+
+def advance(
+    line: Line, arrival: Arrival, breaker: Breaker, *, is_last: bool
+) -> Sequence[Rejection]:
+    """One batch from bytes to a durable transaction; what it rejected."""
+    line.state.register(tuple(arrival.positions))
+    batch, rejections = read(line.state, line.decoder, arrival.records)
+    done = step(line.state, batch, rejections)
+    crash.point("loop.stepped")
+    breaker.check(arrival.records, done.rejections, is_last=is_last)
+    line.store.commit(done, line.state, arrival)
+    line.store.checkpoint()
+    return done.rejections
+
+
+def redrive(line: Line) -> Totals:
+    """Read the stored dead letters again, under their original coordinates. Those that still fail stay."""
+    totals, letters = Totals(), line.store.dead_letters()
+    for start in range(0, len(letters), line.batch_size_max):
+        at = np.arange(start, min(start + line.batch_size_max, len(letters)))
+        arrival = Arrival(_take(letters, at), {}, is_redrive=True)
+        rejections = advance(line, arrival, Breaker(is_armed=False), is_last=False)
+        totals.add(arrival.records, rejections)
+    return totals
+
+
+def _unread(records: Records, next_offsets: Mapping[Partition, int]) -> Records:
+    """Without records that were consumed before: a redelivery after a crash, not news."""
+    floors = np.array([next_offsets.get(place, 0) for place in records.partitions], np.int64)
+    is_unread = records.offsets >= floors[records.partition_index]
+    return records if is_unread.all() else _take(records, np.flatnonzero(is_unread))
+
+
+def _take(records: Records, at: NDArray[np.int64]) -> Records:
+    return replace(
+        records,
+        values=[records.values[i] for i in at],
+        keys=[records.keys[i] for i in at],
+        offsets=records.offsets[at],
+        timestamps_us=records.timestamps_us[at],
+        partition_index=records.partition_index[at],
+    )

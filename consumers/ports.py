@@ -1,0 +1,59 @@
+"""What the loop may ask of the world: a source of records. Kafka and files both fit behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.events import Partition, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where reading goes on. `next_offset` names the next record to read, not the last one read.
+
+    `fingerprint` identifies what was consumed before it, where the source can tell (files); the
+    store keeps it beside the offset and hands it back to `seek`.
+    """
+
+    next_offset: int
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """Records of one poll, the positions after them, and whether a finite source has ended."""
+
+    records: Records
+    positions: Mapping[Partition, Position]
+    is_exhausted: bool = False
+
+
+class Source(Protocol):
+    """A stream of records that can be read again from a stored position.
+
+    Raises: SourceError where the source cannot be read (exit code 4).
+    """
+
+    def seek(self, positions: Mapping[Partition, Position]) -> None:
+        """Start at these positions; partitions not named start at their beginning. Called once, first."""
+        ...
+
+    def poll(self, records_max: int) -> Polled:
+        """At most `records_max` records, in order within each partition; empty when there are none yet."""
+        ...
+
+    def commit(self, positions: Mapping[Partition, Position]) -> None:
+        """Told after the store has committed; advisory, the store's positions are the truth."""
+        ...
+
+    def end_offsets(self) -> Mapping[Partition, int]:
+        """The offset after the last record of each partition, as far as it is known, for lag."""
+        ...
+
+    def close(self) -> None:
+        """Release files and sockets. May be called twice."""
+        ...

@@ -1,0 +1,74 @@
+"""Opening DuckDB, and its errors as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from consumers.errors import StoreError, StoreLocked
+from consumers.store.lock import holder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NEVER = "1TB"
+
+
+def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+    """Open the database for writing; checkpoints happen only when we say so. Raises: StoreError."""
+    with translated(path):
+        return duckdb.connect(
+            str(path),
+            config={"threads": 1, "memory_limit": memory_limit, "wal_autocheckpoint": _NEVER},
+        )
+
+
+def connect_read_only(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the database for reading, while nobody writes. Raises: StoreError."""
+    if not path.exists():
+        raise StoreError(f"{path} does not exist; name the database with --store")
+    with translated(path):
+        return duckdb.connect(str(path), read_only=True)
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Errors of DuckDB that mean bad surroundings become a StoreError that says what to do."""
+    try:
+        yield
+    except duckdb.FatalException as error:
+        # The instance is dead and the outcome of the last commit unknown; a new process reads it from the file.
+        raise StoreError(
+            f"{path}: DuckDB stopped ({_first_line(error)}). Nothing is lost: keep {path.name} and "
+            f"{path.name}.wal as they are, make room or check the disk, and start again"
+        ) from error
+    except duckdb.Error as error:
+        text = _first_line(error)
+        if "Conflicting lock" in text or "Could not set lock" in text:
+            holder = holder_of(path) or _holder_in(str(error))
+            raise StoreLocked(str(path), holder) from error
+        if re.search(r"No space left|File too large|failed to commit|Could not write", text, re.IGNORECASE):
+            raise StoreError(
+                f"{path}: the disk is full ({text}). The last batch was not stored, nothing is lost: "
+                "make room and start again"
+            ) from error
+        if isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException):
+            raise StoreError(
+                f"{path} cannot be read ({text}). Keep it and its .wal file; restore a copy, or move both "
+                "away and replay the input"
+            ) from error
+        raise
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _holder_in(text: str) -> str:
+    found = re.search(r"PID (\d+)", text)
+    return f"pid {found[1]}" if found else "another process"

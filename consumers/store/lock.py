@@ -1,0 +1,78 @@
+"""Two small files beside the database: who holds it, and how far it had come.
+
+`<store>.lock` is held with flock while a process writes. DuckDB's own lock is a POSIX one, which any
+close() of the file in this process would drop; this one is the real fence.
+`<store>.mark` names the last transaction known to be durable. A database that opens with an older one has
+lost its write-ahead log, which DuckDB cannot tell.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from consumers.errors import StoreError, StoreLocked
+
+
+class Lock:
+    """Exclusive hold of a database file by this process, until `release` or the process ends."""
+
+    def __init__(self, store: Path, command: str) -> None:
+        path = Path(f"{store}.lock")
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}; check the folder and its permissions") from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = holder_of(store)
+            os.close(self._fd)
+            raise StoreLocked(str(store), holder or "another process") from None
+        os.truncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+
+    def release(self) -> None:
+        """Let go. The file stays: removing it would let two processes lock two different files."""
+        os.truncate(self._fd, 0)
+        os.close(self._fd)
+
+
+def holder_of(store: Path) -> str | None:
+    """Who holds the database, as `pid 12 (labelwatch run)`; None where the lock file does not tell."""
+    try:
+        held = json.loads(Path(f"{store}.lock").read_bytes())
+        return f"pid {held['pid']} ({held['command']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+class Mark:
+    """The high-water mark of a database: its identity and the last durable transaction."""
+
+    _WIDTH = 64
+
+    def __init__(self, store: Path) -> None:
+        self.path = Path(f"{store}.mark")
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def check(self, store_id: str, txn_id: int) -> None:
+        """Raises: StoreError when the database is older than it was."""
+        known_id, _, known = os.pread(self._fd, self._WIDTH, 0).decode("ascii", "replace").partition(" ")
+        if known_id == store_id and known.strip().isdecimal() and int(known) > txn_id:
+            raise StoreError(
+                f"the database ends at transaction {txn_id}, but {self.path} says that {int(known)} was "
+                "durable: its .wal file is missing or an old copy was put back. Restore the .wal file; or, to "
+                f"go on from the older state and read the rest again, delete {self.path}"
+            )
+        self.write(store_id, txn_id)
+
+    def write(self, store_id: str, txn_id: int) -> None:
+        """Remember a durable transaction. Not synced: a mark that is too low does no harm."""
+        os.pwrite(self._fd, f"{store_id} {txn_id}".ljust(self._WIDTH).encode(), 0)
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._fd)

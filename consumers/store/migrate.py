@@ -1,0 +1,62 @@
+"""Applies migrations in order, each together with its record in one transaction, then checkpoints.
+
+DDL happens here and nowhere else: none may sit in the WAL when the process dies.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from consumers.errors import StoreError
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Number and text of every migration, in order."""
+    folder = resources.files("consumers.store") / "migrations"
+    files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return [(int(name.split("_")[0]), (folder / name).read_text("utf-8")) for name in files]
+
+
+def schema_version(db: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last migration applied, 0 for an empty database.
+
+    Raises: StoreError for a database that something else made.
+    """
+    tables = db.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
+    if ("main", "labelwatch_schema") not in tables:
+        if tables:
+            raise StoreError(
+                f"the database has tables of another program ({tables[0][1]}, …); use another --store"
+            )
+        return 0
+    row = db.execute("SELECT max(version) FROM labelwatch_schema").fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def migrate(db: duckdb.DuckDBPyConnection) -> None:
+    """Bring the schema up to date. Raises: StoreError for a schema from a newer version."""
+    known = migrations()
+    version = schema_version(db)
+    check_version(version)
+    for number, text in known:
+        if number > version:
+            db.execute("BEGIN")
+            db.execute("CREATE TABLE IF NOT EXISTS labelwatch_schema (version INTEGER)")
+            db.execute(text)
+            db.execute("INSERT INTO labelwatch_schema VALUES (?)", [number])
+            db.execute("COMMIT")
+    if version < known[-1][0]:
+        db.execute("CHECKPOINT")
+
+
+def check_version(version: int) -> None:
+    """Raises: StoreError for a schema from a newer version of labelwatch."""
+    newest = migrations()[-1][0]
+    if version > newest:
+        raise StoreError(
+            f"the database has schema {version}, this labelwatch knows up to {newest}; install a newer labelwatch"
+        )

@@ -1,0 +1,305 @@
+"""What a step leaves behind, as Arrow tables in the shape of the store's tables."""
+
+from __future__ import annotations
+
+import hashlib
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from monitor.detectors.label_issues import INACTIVE
+from monitor.detectors.protocol import Action
+from monitor.events import EventType, LargeValue
+from monitor.ledger import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.classes import ClassList
+    from monitor.detectors.label_issues import LabelIssues, Stratum
+    from monitor.detectors.protocol import Flags
+    from monitor.events import Event, Records, Rejection
+    from monitor.ledger import Annotations, Examples, Ledger, Rows
+    from monitor.pipeline import State, Step
+
+VALUE_BYTES_MAX = 1 << 20
+"""Bytes of a dead letter's value that are kept."""
+
+_WIDE = ("text", "content_hash", "embedding", "uri", "metadata", "is_gold", "expected_label", "lead_time_s")
+_WIDE_TYPES = (
+    pa.string(), pa.string(), pa.binary(), pa.string(), pa.string(), pa.bool_(), pa.string(), pa.float64(),
+)  # fmt: skip
+_wide_of = attrgetter(*_WIDE)
+_NOTHING = (None,) * len(_WIDE)
+
+
+def annotation_table(step: Step, state: State, txn_id: int) -> pa.Table:
+    """The annotations whose newest write is in this batch."""
+    wins, ledger = step.outcome.annotation_wins, state.ledger
+    rows = step.annotations.annotation[wins]
+    ids = ledger.annotation_ids.ids(rows)
+    texts = step.annotation_ids
+    content = ledger.annotations.content[rows]
+    events = [step.batch.events[i] for i in step.annotation_events[wins]]
+    columns = {
+        "annotation": rows,
+        "annotation_id": pa.array([texts[i] for i in wins], pa.string()),
+        "id_low": ids[:, 0],
+        "id_high": ids[:, 1],
+        "example": ledger.annotations.example[rows],
+        "annotator": ledger.annotations.annotator[rows],
+        "given": ledger.annotations.given[rows],
+        **_key_columns(ledger.annotations, rows),
+        **_content_columns(ledger, content),
+        **_wide_columns(events, state.classes),
+        "txn_id": np.full(rows.size, txn_id, np.int64),
+    }
+    return pa.table(columns)
+
+
+def example_table(step: Step, state: State, txn_id: int) -> tuple[pa.Table, Rows]:
+    """New examples and those with another prediction; and which of the latter the store has already."""
+    ledger, outcome = state.ledger, step.outcome
+    predicted = outcome.prediction_wins[outcome.prediction_is_news]
+    rows = step.predictions.example[predicted]
+    is_old = rows < step.example_start
+    named = step.prediction_events[predicted][is_old]
+    old = rows[is_old]
+    new = np.arange(step.example_start, len(ledger.example_ids), dtype=np.int32)
+    rows = np.concatenate((old, new))
+    events = [step.batch.events[i].example_id for i in np.concatenate((named, step.example_starts))]
+    ids = ledger.example_ids.ids(rows)
+    columns = {
+        "example": rows,
+        "example_id": pa.array(events, pa.string()),
+        "id_low": ids[:, 0],
+        "id_high": ids[:, 1],
+        "stratum": ledger.examples.stratum[rows],
+        "units": _lists(ledger.units.data[rows]),
+        "is_truncated": ledger.examples.is_truncated[rows],
+        **_key_columns(ledger.examples, rows),
+        "txn_id": np.full(rows.size, txn_id, np.int64),
+    }
+    return pa.table(columns), old
+
+
+def prediction_key_table(step: Step) -> pa.Table:
+    """Keys of writes that repeated the prediction of an example the store has already."""
+    outcome = step.outcome
+    repeats = outcome.prediction_wins[~outcome.prediction_is_news]
+    repeats = repeats[step.predictions.example[repeats] < step.example_start]
+    keys = step.predictions.keys.take(repeats)
+    return pa.table(
+        {
+            "example": step.predictions.example[repeats],
+            "revision": keys.revision,
+            "time_us": keys.time_us,
+            "source": keys.source,
+            "position": keys.offset,
+        }
+    )
+
+
+def marker_table(step: Step) -> pa.Table:
+    """Deletions of examples, or of one annotator's part of them, that stand."""
+    at = step.outcome.markers
+    keys = step.markers.keys.take(at)
+    return pa.table(
+        {
+            "example": step.markers.example[at],
+            "annotator": step.markers.annotator[at],
+            "revision": keys.revision,
+            "time_us": keys.time_us,
+            "source": keys.source,
+            "position": keys.offset,
+        }
+    )
+
+
+def retracted_tables(step: Step, ledger: Ledger) -> tuple[Rows, Rows]:
+    """Annotations under a marker that the batch touched, and which of them it covers now."""
+    rows = step.outcome.changes.annotations
+    example = ledger.annotations.example[rows]
+    rows = rows[(example >= 0) & ledger.examples.has_marker[example]]
+    return rows, rows[ledger.annotations.is_retracted[rows]]
+
+
+def verdict_tables(label_issues: LabelIssues) -> tuple[Rows, pa.Table]:
+    """Examples whose stored suggestion goes, and the suggestions that come."""
+    verdicts = label_issues.verdicts
+    comes = verdicts.now != INACTIVE
+    table = pa.table({"example": verdicts.examples[comes], "suggested": verdicts.now[comes]})
+    return verdicts.examples[verdicts.was != INACTIVE], table
+
+
+def flag_tables(flags: Flags, txn_id: int) -> tuple[Rows, pa.Table]:
+    """Annotations whose stored flag goes, and the flags that come."""
+    goes = flags.annotations[flags.action != Action.RAISED]
+    comes = flags.action != Action.CLEARED
+    count = int(comes.sum())
+    table = pa.table(
+        {
+            "kind": pa.repeat(pa.scalar(str(flags.kind)), count),
+            "annotation": flags.annotations[comes],
+            "score": flags.score[comes],
+            "txn_id": np.full(count, txn_id, np.int64),
+        }
+    )
+    return goes, table
+
+
+_ACTIONS = pa.array([action.name.lower() for action in Action])
+_CAUSES = pa.array([cause.name.lower() for cause in Cause])
+
+
+def finding_table(flags: Flags, txn_id: int) -> pa.Table:
+    """Every change of a flag."""
+    return pa.table(
+        {
+            "txn_id": np.full(len(flags), txn_id, np.int64),
+            "kind": pa.repeat(pa.scalar(str(flags.kind)), len(flags)),
+            "action": _ACTIONS.take(pa.array(flags.action)),
+            "cause": _CAUSES.take(pa.array(flags.cause)),
+            "annotation": flags.annotations,
+            "score": flags.score,
+        }
+    )
+
+
+def class_statistics_table(number: int, stratum: Stratum, at: NDArray[np.int64]) -> pa.Table:
+    """The statistics of these classes of a stratum."""
+    statistics = stratum.statistics
+    return pa.table(
+        {
+            "stratum": np.full(at.size, number, np.int32),
+            "class": at.astype(np.int16),
+            "annotation_count": statistics.count[at],
+            "self_confidence_sum": statistics.self_confidence_sum[at],
+            "class_threshold": statistics.class_thresholds()[at],
+            "label_issue_count": stratum.issue_count[at],
+        }
+    )
+
+
+def joint_table(number: int, stratum: Stratum, cells: NDArray[np.int64]) -> pa.Table:
+    """These cells (flat indices) of a stratum's joint."""
+    width = len(stratum.joint.count)
+    return pa.table(
+        {
+            "stratum": np.full(cells.size, number, np.int32),
+            "given": (cells // width).astype(np.int16),
+            "suggested": (cells % width).astype(np.int16),
+            "annotation_count": stratum.joint.count.reshape(-1)[cells],
+        }
+    )
+
+
+def dead_letter_table(
+    records: Records, rejections: Sequence[Rejection], sources: NDArray[np.int32], txn_id: int
+) -> pa.Table:
+    """Rejected records with their bytes (a prefix of long ones), coordinates, reason and error."""
+    at = [rejection.position for rejection in rejections]
+    kept = [_kept(records.values[i]) for i in at]
+    return pa.table(
+        {
+            "source": sources[records.partition_index[at]] if at else np.empty(0, np.int32),
+            "position": records.offsets[at] if at else np.empty(0, np.int64),
+            "record_key": pa.array([records.keys[i] for i in at], pa.binary()),
+            "time_us": records.timestamps_us[at] if at else np.empty(0, np.int64),
+            "value": pa.array([value for value, _, _ in kept], pa.binary()),
+            "is_null": pa.array([records.values[i] is None for i in at], pa.bool_()),
+            "size": pa.array([size for _, size, _ in kept], pa.int64()),
+            "sha256": pa.array([digest for _, _, digest in kept], pa.string()),
+            "reason": pa.array([str(rejection.reason) for rejection in rejections], pa.string()),
+            "error": pa.array([rejection.error for rejection in rejections], pa.string()),
+            "txn_id": np.full(len(at), txn_id, np.int64),
+        }
+    )
+
+
+def review_table(step: Step, txn_id: int) -> pa.Table | None:
+    """Reviews, stored as they came; None where the batch has none."""
+    at = [i for i, event in enumerate(step.batch.events) if event.type is EventType.REVIEW]
+    if not at:
+        return None
+    events, keys = [step.batch.events[i] for i in at], step.batch.keys.take(np.array(at))
+    return pa.table(
+        {
+            "source": keys.source,
+            "position": keys.offset,
+            "revision": keys.revision,
+            "time_us": keys.time_us,
+            **{
+                name: pa.array([getattr(event, name) for event in events], pa.string())
+                for name in ("example_id", "annotation_id", "annotator", "outcome")
+            },
+            "label": pa.array([_text(event.label) for event in events], pa.string()),
+            "txn_id": np.full(len(at), txn_id, np.int64),
+        }
+    )
+
+
+def _key_columns(table: Annotations | Examples, rows: Rows) -> dict[str, NDArray[Any]]:
+    return {
+        "revision": table.revision[rows],
+        "time_us": table.time_us[rows],
+        "source": table.source[rows],
+        "position": table.offset[rows],
+    }
+
+
+def _content_columns(ledger: Ledger, content: Rows) -> dict[str, pa.Array]:
+    has_none = content < 0
+    if has_none.all():
+        return dict.fromkeys(("content_low", "content_high"), pa.nulls(content.size, pa.uint64()))
+    ids = ledger.content_ids.ids(np.where(has_none, 0, content))
+    return {
+        "content_low": pa.array(ids[:, 0], mask=has_none),
+        "content_high": pa.array(ids[:, 1], mask=has_none),
+    }
+
+
+def _wide_columns(events: list[Event], classes: ClassList) -> dict[str, pa.Array]:
+    wide = list(map(_wide_of, events))
+    if all(map(_NOTHING.__eq__, wide)):
+        columns: Iterable[Any] = [pa.nulls(len(events), kind) for kind in _WIDE_TYPES]
+        return dict(zip(_WIDE, columns, strict=True))
+    values = [list(column) for column in zip(*wide, strict=True)]
+    values[4] = [None if each is None else msgspec.json.encode(each).decode() for each in values[4]]
+    values[6] = [_name(each, classes) for each in values[6]]
+    return {
+        name: pa.array(column, kind)
+        for name, column, kind in zip(_WIDE, values, _WIDE_TYPES, strict=True)
+    }
+
+
+def _name(label: str | int | None, classes: ClassList) -> str | None:
+    """An expected label by name: an index is looked up where a class stands there."""
+    if isinstance(label, int) and classes.alignment and 0 <= label < len(classes.alignment):
+        return classes.names[classes.alignment[label]]
+    return _text(label)
+
+
+def _text(label: str | int | None) -> str | None:
+    return None if label is None else str(label)
+
+
+def _lists(units: NDArray[np.uint32]) -> pa.Array:
+    count, width = units.shape
+    offsets = pa.array(np.arange(0, (count + 1) * width, width, dtype=np.int32) if width else np.zeros(count + 1, np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(units).reshape(-1)))
+
+
+def _kept(value: bytes | LargeValue | None) -> tuple[bytes, int, str | None]:
+    if value is None:
+        return b"", 0, None
+    if isinstance(value, LargeValue):
+        return value.prefix[:VALUE_BYTES_MAX], value.size, value.sha256
+    if len(value) > VALUE_BYTES_MAX:
+        return value[:VALUE_BYTES_MAX], len(value), hashlib.sha256(value).hexdigest()
+    return value, len(value), None

@@ -1,0 +1,68 @@
+"""Columns that grow together: the one mutable container of monitor/.
+
+Rows are numbered by arrival and never move. Growth is by a quarter, so that memory follows the
+number of rows closely; untouched pages beyond it cost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+_ROWS_MIN = 1_024
+
+
+def capacity_for(size: int) -> int:
+    """Rows to allocate so that `size` rows fit and appending is amortised."""
+    return max(_ROWS_MIN, size + size // 4)
+
+
+class Columns:
+    """Named columns of one length. A subclass annotates them and lists (name, dtype, fill).
+
+    >>> class Points(Columns):
+    ...     layout = (("x", np.int32, -1),)
+    >>> points = Points()
+    >>> points.grow_to(2)
+    >>> points.x[:points.size].tolist()
+    [-1, -1]
+    """
+
+    layout: tuple[tuple[str, DTypeLike, Any], ...]
+
+    def __init__(self) -> None:
+        self.size = 0
+        for name, dtype, fill in self.layout:
+            setattr(self, name, np.full(_ROWS_MIN, fill, dtype))
+
+    def grow_to(self, size: int) -> None:
+        """Make room for rows up to `size`; new rows hold the fill value."""
+        if size > getattr(self, self.layout[0][0]).size:
+            capacity = capacity_for(size)
+            for name, dtype, fill in self.layout:
+                column = np.empty(capacity, dtype)
+                column[: self.size] = getattr(self, name)[: self.size]
+                column[self.size :] = fill
+                setattr(self, name, column)
+        self.size = max(self.size, size)
+
+
+class Matrix:
+    """A growing (rows, K) array of uint32; K may grow too, new columns hold 0."""
+
+    def __init__(self, width: int = 0) -> None:
+        self.size = 0
+        self.data: NDArray[np.uint32] = np.zeros((0, width), np.uint32)
+
+    def grow_to(self, size: int, width: int) -> None:
+        """Make room for `size` rows of `width` columns; new cells hold 0."""
+        rows, columns = self.data.shape
+        if size > rows or width > columns:
+            grown = np.zeros((capacity_for(size) if size > rows else rows, max(width, columns)), np.uint32)
+            grown[: self.size, :columns] = self.data[: self.size]
+            self.data = grown
+        self.size = max(self.size, size)

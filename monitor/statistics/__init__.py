@@ -1,0 +1,1 @@
+"""Statistics that add: each has `empty`, `update`, `merge` and `revert`, and is an immutable value."""

@@ -1,0 +1,257 @@
+"""Events become a Batch of arrays; what does not fit the classes or is no distribution is rejected.
+
+Two passes. The first looks at probabilities alone, for the whole batch at once. The second looks up
+labels and classes in order of arrival, because an event may add classes for those behind it; where no
+event does, it is one dictionary lookup a label. So the answer does not depend on where poll() cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.classes import CLASSES_MAX, ClassList, Fault
+from monitor.events import Event, EventType, Reason, Records, Rejection, TopK
+from monitor.order import NO_REVISION, OrderKeys
+from monitor.units import fault_of, quantise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.units import Units
+
+_WITH_PROBS = frozenset((EventType.ANNOTATION, EventType.PREDICTION))
+_DAY_US = 24 * 3600 * 1_000_000
+_TEXT = {
+    Reason.PROBS_NOT_FINITE: "pred_probs: a probability is NaN or infinite; send finite numbers",
+    Reason.PROBS_OUT_OF_RANGE: "pred_probs: a probability is outside 0…1; send probabilities, not scores",
+    Reason.PROBS_NOT_NORMALISED: "pred_probs: sums to {total:.6g}, not to 1 ± 0.02; "
+    "send the softmax over all classes, or {{\"top_k\": …}} for a part of it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The usable events of one poll, in order of arrival, as read-only columns.
+
+    `given`: class number of the label, -1 where there is none. `prediction`: row in `units`, -1 where
+    the event carries no probabilities. `position`: index into the records of the poll.
+    Shape: (n,) each; `units` (p, K), `is_truncated` (p,). Unit of `units`: 2⁻³⁰.
+    """
+
+    events: list[Event]
+    position: NDArray[np.int64]
+    keys: OrderKeys
+    given: NDArray[np.int16]
+    prediction: NDArray[np.int32]
+    units: Units
+    is_truncated: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+def validate(
+    records: Records, events: Sequence[Event | None], sources: NDArray[np.int32], classes: ClassList
+) -> tuple[Batch, list[Rejection]]:
+    """The usable events as a Batch, and a Rejection for each that is not. Classes may join `classes`.
+
+    `sources` numbers the partitions of `records`. Events that are None were rejected before.
+    """
+    rejections: list[Rejection] = []
+    position = np.array([i for i, event in enumerate(events) if event is not None], np.int64)
+    kept: list[Event] = [event for event in events if event is not None]
+    keys, late = _order_keys(kept, position, records, sources)
+    faults: dict[int, Fault] = {int(i): _FUTURE for i in late}
+    table = _Distributions(kept)
+    faults = {**table.faults, **faults}
+    given, columns = _look_up(kept, table, classes, faults)
+    keep = np.array([i for i in range(len(kept)) if i not in faults], np.int64)
+    rejections += [
+        Rejection(int(position[i]), fault.reason, fault.error) for i, fault in sorted(faults.items())
+    ]
+    if len(keep) < len(kept):
+        kept, position, keys, given = [kept[i] for i in keep], position[keep], keys.take(keep), given[keep]
+    prediction, units, is_truncated = table.dense(keep, columns, len(classes))
+    return Batch(kept, position, keys, given, prediction, units, is_truncated), rejections
+
+
+_FUTURE = Fault(
+    Reason.TIME_IN_FUTURE,
+    "annotated_at: more than 24 h after the record's own timestamp; correct the sender's clock or unit",
+)
+
+
+def _order_keys(
+    events: list[Event], position: NDArray[np.int64], records: Records, sources: NDArray[np.int32]
+) -> tuple[OrderKeys, NDArray[np.int64]]:
+    """The key of each event, and the events whose own time lies more than 24 h after the record's."""
+    recorded = records.timestamps_us[position]
+    times = [event.annotated_at for event in events]
+    time_us = np.where(recorded >= 0, recorded, 0)
+    late = np.empty(0, np.int64)
+    if any(time is not None for time in times):
+        own = np.array([-1 if time is None else time for time in times], np.int64)
+        has_own = np.array([time is not None for time in times])
+        time_us = np.where(has_own, own, time_us)
+        late = np.flatnonzero(has_own & (recorded >= 0) & (own > recorded + _DAY_US))
+    revision = np.array(
+        [NO_REVISION if event.revision is None else event.revision for event in events], np.int64
+    )
+    source = sources[records.partition_index[position]]
+    return OrderKeys(revision, time_us, source, records.offsets[position]), late
+
+
+class _Distributions:
+    """The probabilities of a batch in one flat array, checked without regard to classes."""
+
+    def __init__(self, events: list[Event]) -> None:
+        forms = [event.pred_probs if event.type in _WITH_PROBS else None for event in events]
+        self.forms = forms
+        self.rows = np.array([i for i, form in enumerate(forms) if form is not None], np.int64)
+        given = [form for form in forms if form is not None]
+        self.sizes = np.array([_size(form) for form in given], np.int64)
+        self.is_partial = np.array([type(form) is TopK for form in given], np.bool_)
+        self.flat = np.fromiter(
+            chain.from_iterable(map(_values, given)), np.float64, count=int(self.sizes.sum())
+        )
+        self.faults = dict(self._faults())
+
+    def _faults(self) -> list[tuple[int, Fault]]:
+        """The faults of rows that are no distribution: one matrix where all have one length."""
+        faults = []
+        starts = np.concatenate(([0], np.cumsum(self.sizes)))
+        for size in np.unique(self.sizes).tolist():
+            of_size = np.flatnonzero(self.sizes == size)
+            cells = starts[of_size][:, None] + np.arange(size)
+            rows = self.flat[cells] if of_size.size < self.sizes.size else self.flat.reshape(-1, size)
+            found = fault_of(rows, self.is_partial[of_size])
+            for i in np.flatnonzero(found != None):  # noqa: E711 - an elementwise comparison
+                text = _TEXT[found[i]].format(total=rows[i].sum())
+                faults.append((int(self.rows[of_size[i]]), Fault(found[i], text)))
+        return faults
+
+    def dense(
+        self, keep: NDArray[np.int64], columns: dict[int, list[int]], width: int
+    ) -> tuple[NDArray[np.int32], Units, NDArray[np.bool_]]:
+        """The kept events' rows of probabilities over all classes, and each event's row in them.
+
+        `columns` names the class of each value of an event; an event without an entry is aligned.
+        """
+        number = np.full(len(self.forms), -1, np.int32)
+        is_kept = np.isin(self.rows, keep)
+        rows = self.rows[is_kept]
+        number[rows] = np.arange(rows.size)
+        of_value = np.repeat(is_kept, self.sizes)
+        flat = self.flat if is_kept.all() else self.flat[of_value]
+        if not columns and flat.size == rows.size * width:
+            probabilities = flat.reshape(-1, width)
+        else:
+            probabilities = np.zeros((rows.size, width))
+            classes = chain.from_iterable(
+                columns.get(i) or range(size)
+                for i, size in zip(rows.tolist(), self.sizes[is_kept].tolist(), strict=True)
+            )
+            row_of_value = np.repeat(np.arange(rows.size), self.sizes[is_kept])
+            probabilities[row_of_value, np.fromiter(classes, np.int64, count=flat.size)] = flat
+        is_partial = self.is_partial[is_kept]
+        return number[keep], quantise(probabilities, is_partial), is_partial
+
+
+def _size(form: list[float] | dict[str, float] | TopK) -> int:
+    return len(form.labels) if type(form) is TopK else len(form)  # type: ignore[arg-type] # narrowed by type()
+
+
+def _values(form: list[float] | dict[str, float] | TopK) -> Sequence[float]:
+    if type(form) is list:
+        return form
+    return form.probabilities if isinstance(form, TopK) else list(form.values())  # type: ignore[union-attr]
+
+
+def _look_up(
+    events: list[Event], table: _Distributions, classes: ClassList, faults: dict[int, Fault]
+) -> tuple[NDArray[np.int16], dict[int, list[int]]]:
+    """Class numbers of labels, and of probabilities where they are not simply aligned. Adds to `faults`."""
+    lookup = {None: -1, **classes.index, **dict(enumerate(classes.alignment or ()))}
+    if classes.alignment != list(range(len(classes))):
+        lookup = {}
+    width = len(classes)
+    given = [lookup.get(event.label, -2) for event in events]
+    is_plain = (
+        -2 not in given
+        and bool((table.sizes == width).all())
+        and all(type(form) is list for form in table.forms if form is not None)
+        and all(event.type is not EventType.CLASSES for event in events)
+    )
+    columns: dict[int, list[int]] = {}
+    if not is_plain:
+        for i, event in enumerate(events):
+            if i not in faults:
+                found = _fit(event, classes)
+                if isinstance(found, Fault):
+                    faults[i] = found
+                    given[i] = -1
+                else:
+                    given[i] = found[0]
+                    columns |= {i: found[1]} if found[1] else {}
+    return np.array(given, np.int16), columns
+
+
+def _fit(event: Event, classes: ClassList) -> tuple[int, list[int]] | Fault:
+    """The class number of an event's label and of each of its probabilities; new names may join."""
+    label, form = event.label, event.pred_probs
+    if event.type is EventType.CLASSES:
+        return classes.declare(event.classes or ()) or (-1, [])
+    if event.type not in _WITH_PROBS:
+        return -1, []
+    names = [] if form is None or isinstance(form, list) else list(_names(form))
+    fault = classes.fault_of([*names, label] if isinstance(label, str) else names)
+    if fault is None and isinstance(form, list):
+        fault = _fit_list(form, label, classes)
+    if fault is not None:
+        return fault
+    if isinstance(label, int) and isinstance(number := classes.number_of(label), Fault):
+        return number
+    classes.join([*names, label] if isinstance(label, str) else names)
+    given = -1 if label is None else classes.number_of(label)
+    assert isinstance(given, int)
+    if isinstance(form, list):
+        return given, list(classes.alignment or ())
+    return given, [classes.index[name] for name in names]
+
+
+def _names(form: dict[str, float] | TopK) -> Sequence[str]:
+    return form.labels if isinstance(form, TopK) else list(form)
+
+
+def _fit_list(form: list[float], label: str | int | None, classes: ClassList) -> Fault | None:
+    """Why a list cannot be aligned, None where it can; an integer label may number an empty list."""
+    if classes.alignment is None:
+        if not isinstance(label, int) or len(classes):
+            return Fault(
+                Reason.PROBS_WITHOUT_CLASSES,
+                "pred_probs: a list needs to know its classes; set `classes` or send a map class → p",
+            )
+        if not 0 <= label < len(form):
+            return Fault(
+                Reason.LABEL_INDEX_OUT_OF_RANGE,
+                f"label: index {label} is outside the list of {len(form)} probabilities",
+            )
+        if len(form) > CLASSES_MAX:
+            return Fault(
+                Reason.TOO_MANY_CLASSES,
+                f"pred_probs: {len(form):,} values, automatic classes end at {CLASSES_MAX:,}; set `classes`",
+            )
+        classes.number_as(len(form))
+    if len(form) != len(classes.alignment or ()):
+        return Fault(
+            Reason.PROBS_WRONG_LENGTH,
+            f"pred_probs: {len(form)} values for {len(classes.alignment or ())} classes; "
+            "send one value a class, in the order of `classes`",
+        )
+    return None

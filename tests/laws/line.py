@@ -1,0 +1,213 @@
+"""Drives monitor/ and shows its state in the words of tests/oracle.py."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from monitor.classes import ClassList
+from monitor.detectors.protocol import Action
+from monitor.events import Records
+from monitor.identity import identify
+from monitor.pipeline import State, step
+from monitor.statistics.confident_joint import NONE, Collision
+from monitor.validate import validate
+from tests.oracle import World
+
+
+def start(classes=(), collision=Collision.CLEANLAB):
+    """A state that has seen nothing."""
+    return State(ClassList(classes), collision)
+
+
+def feed(state, sents):
+    """Send a batch down the line, from where events are decoded."""
+    partitions = tuple(dict.fromkeys(sent.partition for sent in sents))
+    records = Records(
+        [b""] * len(sents),
+        [None] * len(sents),
+        np.array([sent.offset for sent in sents], np.int64),
+        np.array([sent.timestamp_us for sent in sents], np.int64),
+        np.array([partitions.index(sent.partition) for sent in sents], np.int64),
+        partitions,
+    )
+    events = [sent.event for sent in sents]
+    return step(state, *validate(records, events, state.register(partitions), state.classes))
+
+
+class Standing:
+    """The flags that stand, known from findings alone: {kind: {row: set number}}.
+
+    A finding that contradicts those before it is an error: a flag is never raised twice, nor cleared or
+    changed where it does not stand.
+    """
+
+    def __init__(self):
+        self.flags = defaultdict(dict)
+
+    def take(self, flags):
+        """Take in the findings of one kind and batch."""
+        standing, rows = self.flags[flags.kind], flags.annotations.tolist()
+        assert len(set(rows)) == len(rows), "two findings about one annotation in a batch"
+        for row, action, number in zip(
+            rows, flags.action.tolist(), flags.set_number.tolist(), strict=True
+        ):
+            assert (action == Action.RAISED) == (row not in standing)
+            if action == Action.CLEARED:
+                del standing[row]
+            else:
+                standing[row] = number
+
+
+class Run:
+    """A state, what led to it, and what it said on the way."""
+
+    def __init__(self, classes=(), collision=Collision.CLEANLAB):
+        self.state = start(classes, collision)
+        self.world = World(classes)
+        self.standing = Standing()
+        self.redelivery_count = self.stale_count = self.rejected_count = 0
+
+    def feed(self, sents):
+        """Send a batch; returns its step."""
+        done = feed(self.state, sents)
+        for sent in sents:
+            self.world.tell(sent)
+        for flags in done.flags:
+            self.standing.take(flags)
+        self.redelivery_count += done.outcome.redelivery_count
+        self.stale_count += done.outcome.stale_count
+        self.rejected_count += len(done.rejections)
+        return done
+
+    def feed_all(self, batches):
+        """Send batches one after the other; returns this run."""
+        for batch in batches:
+            self.feed(batch)
+        return self
+
+    def annotation_rows(self):
+        """The row of each annotation ever named. Its number is that of its first arrival."""
+        return _rows(self.state.ledger.annotation_ids, list(self.world.annotations))
+
+    def example_rows(self):
+        """The row of each example that is known by name to the oracle."""
+        world = self.world
+        labels = (label for _, label in world.annotations.values() if label is not None)
+        places = (*world.predictions, *(place[0] for place in world.markers))
+        names = dict.fromkeys((*places, *(label.example for label in labels)))
+        return _rows(self.state.ledger.example_ids, list(names))
+
+    def picture(self):
+        """Everything promised about a state, by the ids of annotations and examples."""
+        state, ledger = self.state, self.state.ledger
+        annotations, examples = self.annotation_rows(), self.example_rows()
+        rows = np.array(list(annotations.values()), np.int32)
+        side = ledger.side(rows)
+        name_of = {row: name for name, row in annotations.items()}
+        live = {}
+        for name, row, given, stratum, example in zip(
+            annotations, rows.tolist(), side.given.tolist(), side.stratum.tolist(),
+            side.example.tolist(), strict=True,
+        ):
+            if stratum >= 0:
+                live[name] = (
+                    example,
+                    state.annotators.names[ledger.annotations.annotator[row]],
+                    given,
+                    state.model_versions.names[stratum],
+                    tuple(ledger.units.data[example].tolist()),
+                    bool(ledger.examples.is_truncated[example]),
+                )
+        example_of = {row: name for name, row in examples.items()}
+        return {
+            "live": {name: (example_of[row[0]], *row[1:]) for name, row in live.items()},
+            "pending": {name_of[row] for row in ledger.pending().tolist()},
+            "predicted": {
+                name: (
+                    state.model_versions.names[ledger.examples.stratum[row]],
+                    tuple(ledger.units.data[row].tolist()),
+                    bool(ledger.examples.is_truncated[row]),
+                )
+                for name, row in examples.items()
+                if ledger.examples.stratum[row] >= 0
+            },
+            "suggested": {
+                name: _suggested(state, row[0]) for name, row in live.items()
+            },
+            "strata": self.strata(),
+            "flags": {
+                kind: self._sets({name_of[row]: number for row, number in flags.items()})
+                for kind, flags in self.standing.flags.items()
+            },
+            "counts": (ledger.pending_count, ledger.predicted_count, ledger.labelled_count),
+        }
+
+    def strata(self):
+        """Thresholds, joint and counts of issues of each model version with live annotations."""
+        K = len(self.state.classes)
+        return {
+            self.state.model_versions.names[number]: (
+                tuple(stratum.statistics.widen(K).class_thresholds().tolist()),
+                tuple(map(tuple, stratum.joint.widen(K).count.tolist())),
+                tuple(np.pad(stratum.issue_count, (0, K - stratum.issue_count.size)).tolist()),
+            )
+            for number, stratum in self.state.label_issues.strata.items()
+            if stratum.statistics.count.any()
+        }
+
+    @staticmethod
+    def _sets(flags):
+        """Flagged annotations, each with the others of its set."""
+        sets = defaultdict(set)
+        for name, number in flags.items():
+            sets[number].add(name)
+        return {
+            name: frozenset(sets[number]) if number >= 0 else None
+            for name, number in flags.items()
+        }
+
+    def arrays(self):
+        """The state as it is numbered, without its indexes: what a store would hold."""
+        state, ledger = self.state, self.state.ledger
+        annotations, examples = ledger.annotations, ledger.examples
+        issues = state.label_issues
+        return {
+            **{
+                f"annotations.{name}": getattr(annotations, name)[: annotations.size].tolist()
+                for name, _, _ in annotations.layout
+                if name != "next"
+            },
+            **{
+                f"examples.{name}": getattr(examples, name)[: examples.size].tolist()
+                for name, _, _ in examples.layout
+                if name != "first"
+            },
+            "units": ledger.units.data[: ledger.units.size, : len(state.classes)].tolist(),
+            "annotation_ids": ledger.annotation_ids.ids(slice(None)).tolist(),
+            "example_ids": ledger.example_ids.ids(slice(None)).tolist(),
+            "content_ids": ledger.content_ids.ids(slice(None)).tolist(),
+            "markers": ledger.markers,
+            "pending": ledger.pending().tolist(),
+            "counts": (ledger.pending_count, ledger.predicted_count, ledger.labelled_count),
+            "classes": (state.classes.names, state.classes.authority, state.classes.alignment),
+            "names": (state.annotators.names, state.model_versions.names, state.partitions),
+            "strata": self.strata(),
+            "suggestions": issues.suggestions.label[: examples.size].tolist(),
+            "issues": issues.issues.is_raised[: annotations.size].tolist(),
+            "standing": {kind: flags for kind, flags in self.standing.flags.items() if flags},
+            "heard": (self.redelivery_count, self.stale_count, self.rejected_count),
+        }
+
+
+def _rows(table, names):
+    rows = table.find(identify(names)).tolist()
+    assert -1 not in rows
+    return dict(zip(names, rows, strict=True))
+
+
+def _suggested(state, example):
+    label = int(state.label_issues.suggestions.label[example])
+    return None if label == NONE else label
+

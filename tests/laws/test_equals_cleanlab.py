@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from monitor.detectors.protocol import Action, Kind
+from monitor.events import Event, Partition
+from monitor.ledger import Cause
+from monitor.statistics.confident_joint import Collision
+from tests.laws.line import Run
+from tests.oracle import (
+    Sent,
+    cleanlab_verdict,
+    conflicting_labels,
+    duplicates,
+    plain_cuts,
+    plain_suggestion,
+    plain_thresholds,
+    plain_verdict,
+)
+from tests.strategies import (
+    CLASSES,
+    Discoverer,
+    Numberer,
+    batches,
+    cut,
+    growing_streams,
+    seeded_stream,
+    streams,
+)
+
+
+def check(run):
+    """Assert that a state is what the oracle says of the same events; returns its picture."""
+    world, state, picture = run.world, run.state, run.picture()
+    rows, strata = world.live(), world.strata()
+    thresholds = {version: plain_thresholds(strata[version], len(world.classes)) for version in strata}
+    collision = state.collision
+    assert state.classes.names == world.classes
+    assert picture["live"] == {
+        row.annotation_id: (
+            row.example, row.annotator, row.given, row.version, row.units, row.is_truncated
+        )
+        for row in rows
+    }
+    assert picture["pending"] == world.pending()
+    assert picture["predicted"] == {
+        name: (known.version, world.dense(known), known.is_truncated)
+        for name, (_, known) in world.predictions.items()
+        if known is not None
+    }
+    assert picture["counts"] == (
+        len(picture["pending"]), len(picture["predicted"]), len({row.example for row in rows})
+    )
+    assert picture["suggested"] == {
+        row.annotation_id: plain_suggestion(row, thresholds[row.version], collision) for row in rows
+    }
+    assert picture["strata"].keys() == strata.keys()
+    issues = set()
+    for version, (ours, joint, issue_count) in picture["strata"].items():
+        expected = plain_verdict(strata[version], len(world.classes), collision)
+        assert ours == expected.thresholds
+        assert joint == expected.joint
+        if collision is Collision.CLEANLAB:
+            theirs = cleanlab_verdict(strata[version])
+            assert ours == theirs.thresholds
+            assert raised_to_one(joint) == theirs.joint
+            assert expected.issues == theirs.issues
+        flagged = [row.given for row in strata[version] if row.annotation_id in expected.issues]
+        assert issue_count == tuple(flagged.count(k) for k in range(len(world.classes)))
+        issues |= expected.issues
+    flags = picture["flags"]
+    assert flags.get(Kind.LABEL_ISSUE, {}).keys() == issues
+    assert flags.get(Kind.EXACT_DUPLICATE, {}) == duplicates(rows)
+    assert flags.get(Kind.CONFLICTING_LABELS, {}) == conflicting_labels(rows)
+    assert (run.redelivery_count, run.stale_count) == (world.redelivery_count, world.stale_count)
+    assert run.rejected_count == world.rejected_count
+    return picture
+
+
+def raised_to_one(joint):
+    """cleanlab's form of a joint: at least 1 on the diagonal."""
+    return tuple(
+        tuple(max(count, i == j) for j, count in enumerate(row)) for i, row in enumerate(joint)
+    )
+
+
+@given(streams())
+def test_after_every_event_the_state_equals_cleanlabs(sents):
+    """After every event, thresholds, joint and label issues are cleanlab's on the live rows."""
+    run = Run(CLASSES)
+    for sent in sents:
+        run.feed([sent])
+        check(run)
+
+
+@given(cut(streams()))
+def test_after_every_batch_the_state_equals_cleanlabs(stream):
+    """However the stream is cut, the state after every batch is cleanlab's."""
+    run = Run(CLASSES)
+    for batch in stream[1]:
+        run.feed(batch)
+        check(run)
+
+
+@given(cut(growing_streams()))
+def test_classes_may_join_while_it_runs(stream):
+    """With classes discovered, numbered or declared on the way, the state is cleanlab's."""
+    run = Run()
+    for batch in stream[1]:
+        run.feed(batch)
+        check(run)
+
+
+@given(cut(streams()))
+def test_the_papers_rule_is_a_setting(stream):
+    """With `collision = "paper"` the state is that of Northcutt et al. 2021, eq. 1."""
+    run = Run(CLASSES, Collision.PAPER)
+    for batch in stream[1]:
+        run.feed(batch)
+        check(run)
+
+
+def test_cleanlab_departs_from_the_paper_on_collisions():
+    """Of two confident classes the paper suggests the likelier; cleanlab the top of all, confident or not."""
+    rows = [
+        ("a", [0.2, 0.1, 0.7]),
+        ("b", [0.2, 0.2, 0.6]),
+        ("c", [0.0, 0.1, 0.9]),
+        ("a", [0.3, 0.25, 0.45]),  # confident in a and b; c is the top and not confident
+    ]
+    sents = [
+        Sent(
+            Event(example_id=f"x{i}", label=label, annotator="ann", pred_probs=p),
+            Partition("animals"),
+            i,
+        )
+        for i, (label, p) in enumerate(rows)
+    ]
+    suggested = {}
+    for collision in Collision:
+        run = Run(CLASSES, collision)
+        run.feed(sents)
+        suggested[collision] = check(run)["suggested"]["x3\x1fann"]
+    assert suggested == {Collision.CLEANLAB: 2, Collision.PAPER: 0}
+
+
+SEEDS = range(12)
+OCCURRENCES = {
+    "raised", "changed", "cleared", "duplicate changed", "raised on an older row by a threshold",
+    "cleared on an older row by a threshold", "changed on an older row by a threshold",
+    "collision", "moved to another stratum", "a class joined", "resurrected",
+    "moved to another example", "at the cut", "one unit below the cut", "close and suggested otherwise",
+    "waits for a prediction", "prediction came later", "redelivery", "stale", "rejected",
+    "conflict raised on an older row", "conflict cleared on an older row", "truncated", "no class confident",
+}  # fmt: skip
+
+
+def test_long_streams_equal_cleanlabs_and_meet_every_kind_of_event():
+    """Over long streams the state stays cleanlab's, and what the laws are about has all occurred."""
+    seen = Counter()
+    for seed in SEEDS:
+        kind = (None, None, Discoverer, Numberer)[seed % 4]
+        options = {"author": kind} if kind else {"is_ordered": seed % 8 < 4}
+        sents = seeded_stream(seed, 40 if kind is Discoverer else 90, **options)
+        run = Run(() if kind else CLASSES)
+        died = set()
+        for batch in batches(sents, [1, 1, 2, 1, 3] * len(sents)):
+            before = run.picture()
+            findings = run.feed(batch).flags
+            after = check(run)
+            seen.update(_of_findings(findings))
+            seen.update(_of_pictures(before, after, died))
+            seen.update(_of_rows(run.world))
+            died |= before["live"].keys() - after["live"].keys()
+        seen["a class joined"] += kind is not None and len(run.world.classes) > 3
+        seen.update(redelivery=run.redelivery_count, stale=run.stale_count, rejected=run.rejected_count)
+    assert {name for name, count in seen.items() if count} == OCCURRENCES
+
+
+def _of_findings(findings):
+    names = {Action.RAISED: "raised", Action.CHANGED: "changed", Action.CLEARED: "cleared"}
+    for flags in findings:
+        for action, cause in zip(flags.action.tolist(), flags.cause.tolist(), strict=True):
+            if flags.kind is Kind.LABEL_ISSUE:
+                yield names[action]
+                if cause == Cause.THRESHOLD:
+                    yield f"{names[action]} on an older row by a threshold"
+            elif action == Action.CHANGED:
+                yield "duplicate changed"
+
+
+def _of_pictures(before, after, died):
+    for name, row in after["live"].items():
+        former = before["live"].get(name)
+        if former is not None:
+            if former[0] != row[0]:
+                yield "moved to another example"
+            elif former[3] != row[3]:
+                yield "moved to another stratum"
+        elif name in died:
+            yield "resurrected"
+        elif name in before["pending"]:
+            yield "prediction came later"
+        if row[5]:
+            yield "truncated"
+        if after["suggested"][name] is None:
+            yield "no class confident"
+    if after["pending"]:
+        yield "waits for a prediction"
+    conflicts = [picture["flags"].get(Kind.CONFLICTING_LABELS, {}).keys() for picture in (before, after)]
+    same = {name for name, row in after["live"].items() if before["live"].get(name) == row}
+    if same & (conflicts[1] - conflicts[0]):
+        yield "conflict raised on an older row"
+    if same & (conflicts[0] - conflicts[1]):
+        yield "conflict cleared on an older row"
+
+
+def _of_rows(world):
+    K = len(world.classes)
+    for rows in world.strata().values():
+        cuts = np.array(plain_cuts(rows, K))
+        verdict, thresholds = plain_verdict(rows, K, "cleanlab"), plain_thresholds(rows, K)
+        for row in rows:
+            gap = np.array(row.units) - cuts
+            if (gap == 0).any():
+                yield "at the cut"
+            if (gap == -1).any():
+                yield "one unit below the cut"
+            if (gap >= 0).sum() > 1:
+                yield "collision"
+            suggested = plain_suggestion(row, thresholds, "cleanlab")
+            if suggested not in (None, row.given) and row.annotation_id not in verdict.issues:
+                yield "close and suggested otherwise"
