@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "labelwatch.toml"
 _PREFIX = "LABELWATCH_"
-_NOT_SETTINGS = frozenset({"LABELWATCH_CONFIG", "LABELWATCH_CRASH_AT", "LABELWATCH_DATA"})
+_NOT_SETTINGS = frozenset(f"LABELWATCH_{name}" for name in ("CONFIG", "CRASH_AT", "DATA", "DEBUG"))
 
 Name = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[int, Meta(ge=1)]

@@ -229,7 +229,7 @@ def _rank(name: str, path: Path) -> tuple[int, int, Path]:
 def _fits(name: str, value: object) -> bool:
     """Whether the decoder would take a value, and it looks like one of its kind."""
     event = build({name: value})
-    if not isinstance(event, Event):
+    if value is None or not isinstance(event, Event):
         return False
     if name == "pred_probs":
         return _is_distribution(event.pred_probs)

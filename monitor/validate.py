@@ -150,7 +150,7 @@ class _Distributions:
         of_value = np.repeat(is_kept, self.sizes)
         flat = self.flat if is_kept.all() else self.flat[of_value]
         if not columns and flat.size == rows.size * width:
-            probabilities = flat.reshape(-1, width)
+            probabilities = flat.reshape(rows.size, width)
         else:
             probabilities = np.zeros((rows.size, width))
             classes = chain.from_iterable(
@@ -181,7 +181,11 @@ def _look_up(
     if classes.alignment != list(range(len(classes))):
         lookup = {}
     width = len(classes)
-    given = [lookup.get(event.label, -2) for event in events]
+    annotation, prediction = EventType.ANNOTATION, EventType.PREDICTION
+    given = [
+        lookup.get(event.label, -2) if event.type is annotation or event.type is prediction else -1
+        for event in events
+    ]
     is_plain = (
         -2 not in given
         and bool((table.sizes == width).all())

@@ -8,6 +8,7 @@ code with monitor/ but the types of events.
 from __future__ import annotations
 
 import unicodedata
+import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
@@ -300,7 +301,10 @@ def _cleanlab(given, units):
         if len(set(given)) > 1
         else ()
     )
-    joint = compute_confident_joint(labels, pred_probs, calibrate=False)
+    with warnings.catch_warnings():
+        # scikit-learn's remark on the one-class joint that cleanlab asks it for.
+        warnings.filterwarnings("ignore", "A single label was found", UserWarning)
+        joint = compute_confident_joint(labels, pred_probs, calibrate=False)
     thresholds = get_confident_thresholds(labels, pred_probs)
     return tuple(thresholds.tolist()), tuple(map(tuple, joint.tolist())), tuple(issues)
 

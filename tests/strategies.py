@@ -68,38 +68,35 @@ class Author:
 
     def label(self, **fields):
         """An annotation, with inline probabilities or without."""
-        example = self.pick(EXAMPLES)
+        if "label" not in fields:
+            fields["label"] = self.pick(self.labels())
+        if "pred_probs" not in fields:
+            fields["pred_probs"] = self.pick((self.probabilities, self.probabilities, list))() or None
+        if "model_version" not in fields:
+            fields["model_version"] = self.version()
         self.send(
-            **{
-                "example_id": example,
-                "label": self.pick(self.labels()),
-                "annotator": self.pick(("ann", "bob", None)),
-                "annotation_id": self.pick((None, None, None, "n1", "n2")),
-                "pred_probs": self.pick((self.probabilities, self.probabilities, lambda: None))(),
-                "model_version": self.version(),
-                **self.content(),
-                **fields,
-            }
+            example_id=self.pick(EXAMPLES),
+            annotator=self.pick(("ann", "bob", None)),
+            annotation_id=self.pick((None, None, None, "n1", "n2")),
+            **self.content(),
+            **fields,
         )
 
     def predict(self, **fields):
         """A prediction on its own."""
-        self.send(
-            **{
-                "type": EventType.PREDICTION,
-                "example_id": self.pick(EXAMPLES),
-                "pred_probs": self.probabilities(),
-                "model_version": self.version(),
-                **fields,
-            }
-        )
+        fields = fields or {
+            "example_id": self.pick(EXAMPLES),
+            "pred_probs": self.probabilities(),
+            "model_version": self.version(),
+        }
+        self.send(type=EventType.PREDICTION, **fields)
 
     def predict_again(self):
         """The prediction that an example has already, as a new event."""
         example = self.pick(EXAMPLES)
         known = self.world.prediction_of(example)
         if known is None:
-            self.predict(example_id=example)
+            self.predict()
         else:
             self.predict(
                 example_id=example,
@@ -292,6 +289,11 @@ def cut(draw, streams):
     sents = draw(streams)
     sizes = draw(st.lists(st.integers(0, 7), max_size=len(sents)))
     return sents, batches(sents, sizes)
+
+
+def in_order(*events):
+    """These events as records of one partition."""
+    return [Sent(event, PARTITIONS[0], offset) for offset, event in enumerate(events)]
 
 
 def batches(sents, sizes):

@@ -58,7 +58,10 @@ class Reader(Protocol):
     is_ended: bool
 
     def read(self, records_max: int) -> Chunk:
-        """The next records, at most `records_max`; none at the end, or if there are none yet."""
+        """The next records, at most `records_max`; none at the end, or if there are none yet.
+
+        Reading 0 records may tell that the input is ended.
+        """
         ...
 
     def skip(self, offset: int, fingerprint: Fingerprint) -> None:

@@ -54,7 +54,7 @@ class CsvReader:
 
     def read(self, records_max: int) -> Chunk:
         """Rows of at most two blocks of lines."""
-        if self.is_ended:
+        if self.is_ended or not records_max:
             return NO_RECORDS
         rows = self._next_rows(records_max)
         fitting = iter(self._encode([row for row in rows if isinstance(row, list)]))

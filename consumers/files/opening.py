@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from consumers.errors import SourceError
@@ -57,12 +58,15 @@ def open_reader(path: str, settings: ReadSettings) -> Reader:
 def _refuse_foreign(path: str, beginning: bytes) -> None:
     for magic, (what, command) in _FOREIGN.items():
         if beginning.startswith(magic):
-            raise SourceError(f"{path}: is {what}; convert it first: {command} {path}")
+            raise SourceError(
+                f"{path}: is {what}; convert it first: {command} {shlex.quote(path)}"
+            )
 
 
 def _refuse_one_document(path: str, beginning: bytes) -> None:
     """A .json file is read line by line, so it must not be one array or one spread-out object."""
+    name = shlex.quote(path)
     if beginning.lstrip().startswith(b"["):
-        raise SourceError(f"{path}: is one JSON array; make it lines: jq -c '.[]' {path}")
+        raise SourceError(f"{path}: is one JSON array; make it lines: jq -c '.[]' {name}")
     if re.match(rb"\s*\{\s*\n", beginning):
-        raise SourceError(f"{path}: its JSON spans lines; one object a line: jq -c . {path}")
+        raise SourceError(f"{path}: its JSON spans lines; one object a line: jq -c . {name}")

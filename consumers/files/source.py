@@ -59,9 +59,11 @@ class FileSource:
 
         Raises: SourceError where a file is unreadable, or its consumed records are not the same.
         """
-        for i, stream in enumerate(self._streams):
+        open_count = 0
+        for stream in self._streams:
             stream.start(positions.get(stream.partition, Position(0)))
-            if i >= KEPT_OPEN_MAX:
+            open_count += not stream.is_ended
+            if open_count > KEPT_OPEN_MAX:
                 stream.pause()
 
     def poll(self, records_max: int) -> Polled:

@@ -68,7 +68,11 @@ class FileStream:
         Raises: SourceError where the file is unreadable, shrank, or its consumed records changed.
         """
         self._position = position
-        self._open()
+        reader = self._open()
+        if position.next_offset:
+            # A file read to its end last time is then not opened and hashed once more.
+            reader.read(0)
+            self._note_end(reader)
 
     def read(self, records_max: int) -> tuple[Chunk, int]:
         """The next records, and the bytes they hold; none at the end."""
@@ -76,8 +80,7 @@ class FileStream:
         chunk = reader.read(records_max)
         held_bytes = self._fingerprint.add(chunk.values)
         self._position = Position(reader.next_offset, self._fingerprint.digest())
-        if reader.is_ended:
-            self._end()
+        self._note_end(reader)
         return chunk, held_bytes
 
     def position(self) -> Position:
@@ -112,10 +115,11 @@ class FileStream:
             f"{self._path}: {what}; restore the file, or give the new one another name or --store"
         )
 
-    def _end(self) -> None:
-        self.is_ended = True
-        self.end_offset = self._position.next_offset
-        self.pause()
+    def _note_end(self, reader: Reader) -> None:
+        self.is_ended = reader.is_ended
+        if reader.is_ended:
+            self.end_offset = self._position.next_offset
+            self.pause()
 
 
 class PipeStream:

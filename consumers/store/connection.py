@@ -43,11 +43,11 @@ def translated(path: Path) -> Iterator[None]:
     except duckdb.FatalException as error:
         # The instance is dead and the outcome of the last commit unknown; a new process reads it from the file.
         raise StoreError(
-            f"{path}: DuckDB stopped ({_first_line(error)}). Nothing is lost: keep {path.name} and "
+            f"{path}: DuckDB stopped ({first_line(error)}). Nothing is lost: keep {path.name} and "
             f"{path.name}.wal as they are, make room or check the disk, and start again"
         ) from error
     except duckdb.Error as error:
-        text = _first_line(error)
+        text = first_line(error)
         if "Conflicting lock" in text or "Could not set lock" in text:
             holder = holder_of(path) or _holder_in(str(error))
             raise StoreLocked(str(path), holder) from error
@@ -64,7 +64,8 @@ def translated(path: Path) -> Iterator[None]:
         raise
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an error, without what DuckDB draws below it."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 

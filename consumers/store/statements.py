@@ -92,3 +92,24 @@ SELECT
         WHERE c.threshold <> s.class_threshold)
 """
 """A second opinion: how many cells of the joint and thresholds differ when recounted from the facts."""
+
+USED_CLASSES = """
+SELECT label FROM store.class WHERE class IN (
+    SELECT given FROM store.annotation
+    UNION SELECT unnest(list_filter(range(len(units)), lambda k: units[k + 1] > 0)) FROM store.example
+) ORDER BY class
+"""
+RENUMBER_GIVEN = "UPDATE store.annotation SET given = $moved[given + 1] WHERE given >= 0"
+RENUMBER_UNITS = """
+UPDATE store.example
+SET units = list_transform($back, lambda k: CASE WHEN k = 0 THEN 0 ELSE coalesce(units[k], 0) END)
+WHERE stratum >= 0
+"""
+REMEMBER_FLAGS = "CREATE OR REPLACE TEMP TABLE flag_before AS SELECT kind, annotation, score FROM store.flag"
+FLAG_DIFFERENCES = """
+INSERT INTO store.finding
+SELECT $txn_id, coalesce(n.kind, b.kind), CASE WHEN b.kind IS NULL THEN 'raised' ELSE 'cleared' END,
+    'threshold', coalesce(n.annotation, b.annotation), coalesce(n.score, b.score)
+FROM store.flag n FULL JOIN flag_before b ON n.kind = b.kind AND n.annotation = b.annotation
+WHERE n.kind IS NULL OR b.kind IS NULL
+"""

@@ -3,16 +3,14 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from monitor.detectors.protocol import Action, Kind
-from monitor.events import Event, Partition
+from monitor.events import Event, EventType
 from monitor.ledger import Cause
 from monitor.statistics.confident_joint import Collision
 from tests.laws.line import Run
 from tests.oracle import (
-    Sent,
     cleanlab_verdict,
     conflicting_labels,
     duplicates,
@@ -28,6 +26,7 @@ from tests.strategies import (
     batches,
     cut,
     growing_streams,
+    in_order,
     seeded_stream,
     streams,
 )
@@ -88,7 +87,18 @@ def raised_to_one(joint):
     )
 
 
+def annotation(example, label, p=None, **fields):
+    """An annotation by ann."""
+    return Event(example_id=example, label=label, annotator="ann", pred_probs=p, **fields)
+
+
 @given(streams())
+@example(
+    in_order(  # a deletion that repeats the label is no annotation
+        annotation("x0", "a", [1.0, 0.0, 0.0]),
+        Event(type=EventType.DELETION, annotation_id="x0\x1fann", label="a"),
+    )
+)
 def test_after_every_event_the_state_equals_cleanlabs(sents):
     """After every event, thresholds, joint and label issues are cleanlab's on the live rows."""
     run = Run(CLASSES)
@@ -107,6 +117,8 @@ def test_after_every_batch_the_state_equals_cleanlabs(stream):
 
 
 @given(cut(growing_streams()))
+@example(([], [[], in_order(annotation("x0", "c", {"c": 0.5, "e": 0.5}))]))
+@example(([], [in_order(Event(type=EventType.DELETION, example_id="x0"))]))
 def test_classes_may_join_while_it_runs(stream):
     """With classes discovered, numbered or declared on the way, the state is cleanlab's."""
     run = Run()
@@ -126,20 +138,13 @@ def test_the_papers_rule_is_a_setting(stream):
 
 def test_cleanlab_departs_from_the_paper_on_collisions():
     """Of two confident classes the paper suggests the likelier; cleanlab the top of all, confident or not."""
-    rows = [
-        ("a", [0.2, 0.1, 0.7]),
-        ("b", [0.2, 0.2, 0.6]),
-        ("c", [0.0, 0.1, 0.9]),
-        ("a", [0.3, 0.25, 0.45]),  # confident in a and b; c is the top and not confident
-    ]
-    sents = [
-        Sent(
-            Event(example_id=f"x{i}", label=label, annotator="ann", pred_probs=p),
-            Partition("animals"),
-            i,
-        )
-        for i, (label, p) in enumerate(rows)
-    ]
+    sents = in_order(
+        annotation("x0", "a", [0.2, 0.1, 0.7]),
+        annotation("x1", "b", [0.2, 0.2, 0.6]),
+        annotation("x2", "c", [0.0, 0.1, 0.9]),
+        # Confident in a and b; c is the top and not confident.
+        annotation("x3", "a", [0.3, 0.25, 0.45]),
+    )
     suggested = {}
     for collision in Collision:
         run = Run(CLASSES, collision)

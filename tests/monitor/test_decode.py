@@ -199,6 +199,16 @@ def test_a_storm_of_damaged_records_loses_no_good_one():
     assert [r.position for r in rejections] == [i for i in range(3_000) if i not in good]
 
 
+@pytest.mark.parametrize("names", [["lang"], ["metadata"], ["label", "given_label"], ["probs"]])
+def test_no_depth_of_nesting_raises(names):
+    """However deep a record nests, it is an event or a rejection that says so."""
+    for depth in [*range(1, 100, 9), *range(700, 1_100)]:
+        nested = "[" * depth + "]" * depth
+        fields = ", ".join(f'"{name}": {nested}' for name in names)
+        found = one(f'{{"example_id": "x", "label": "a", {fields}}}'.encode())
+        assert isinstance(found, Event) == (depth < 64 and names == ["lang"])
+
+
 def test_a_value_above_the_limit_is_too_large():
     """The limit counts bytes; what the source cut off already is too large as well."""
     value = json.dumps(GOOD).encode()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from consumers.ports import Position
 
 MIB = 1 << 20
+
+
+class Pieces:
+    """An input that comes in given pieces, with nothing to read (None) in between."""
+
+    @classmethod
+    def cut(cls, text, cuts):
+        ends = sorted({min(end, len(text)) for end in cuts} | {0, len(text)})
+        return cls([text[a:b] for a, b in pairwise(ends)])
+
+    def __init__(self, pieces):
+        self._pieces = iter([piece for piece in pieces if piece != b""])
+
+    def read(self):
+        return next(self._pieces, b"")
+
+    def close(self):
+        """Nothing to close."""
 
 
 @dataclass
@@ -80,3 +98,9 @@ def _reasons(values):
 def reasons() -> Callable[..., list[str]]:
     """Why the decoder rejects some of these values."""
     return _reasons
+
+
+@pytest.fixture(scope="session")
+def blocks() -> type[Pieces]:
+    """Inputs that come in pieces."""
+    return Pieces

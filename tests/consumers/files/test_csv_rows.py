@@ -4,15 +4,18 @@ import csv
 import io
 import json
 import tempfile
+from itertools import chain, repeat
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumers.errors import SourceError
+from consumers.files.chunk import ReadSettings
+from consumers.files.csv_rows import CsvReader
 from consumers.files.header import Header
+from consumers.files.lines import WholeLines
 from monitor.events import LargeValue, Reason
 
 NAMES = ["example_id", "label", "text", 'odd "name"', "metadata.source"]
@@ -41,6 +44,31 @@ def test_cells_come_back_as_they_were(read, rows, delimiter):
             fields["metadata"] = {"source": source}
         wanted.append(fields)
     assert found == wanted
+
+
+@given(
+    text=st.lists(st.sampled_from([b"\n", b"\r\n", b'"', b",", b"a", b"\xc3\xa9", b"\xff"])),
+    cuts=st.lists(st.integers(0, 60)),
+    sizes=st.lists(st.integers(1, 5)),
+)
+@example(text=[b"a,", b'"', b"\n", b"\n", b'"', b"\n", b"a,a\n"], cuts=[14, 18], sizes=[1])
+def test_blocks_do_not_matter(blocks, text, cuts, sizes):
+    """However the bytes come in blocks and polls, the rows are the same; none is lost."""
+    text = b"label,text\n" + b"".join(text)
+    settings = ReadSettings(100, {})
+
+    def values(reader):
+        found = []
+        for size in chain(sizes, repeat(9)):
+            found += reader.read(size).values
+            if reader.is_ended:
+                return found
+        raise AssertionError
+
+    cut = values(CsvReader("a.csv", WholeLines(blocks.cut(text, cuts), 100), settings))
+    assert cut == values(CsvReader("a.csv", WholeLines(blocks([text]), 100), settings))
+    plain = csv.reader(io.StringIO(text.decode(errors="replace"), newline=""))
+    assert len(cut) == sum(bool(row) for row in plain) - 1
 
 
 def test_labels_and_ids_are_never_guessed(read, tmp_path):

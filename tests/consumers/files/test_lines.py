@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import tracemalloc
 from hashlib import sha256
-from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -15,19 +14,6 @@ from consumers.files.lines import WholeLines
 from monitor.events import LargeValue
 
 LIMIT = 12
-
-
-class Pieces:
-    """An input that comes in given pieces, with nothing to read (None) in between."""
-
-    def __init__(self, pieces):
-        self._pieces = iter([piece for piece in pieces if piece != b""])
-
-    def read(self):
-        return next(self._pieces, b"")
-
-    def close(self):
-        """Nothing to close."""
 
 
 def _expected(text):
@@ -51,11 +37,6 @@ def _records(reader, records_max=1000):
     return found
 
 
-def _cut(text, cuts):
-    ends = sorted({min(c, len(text)) for c in cuts} | {0, len(text)})
-    return [text[a:b] for a, b in pairwise(ends)]
-
-
 texts = st.lists(
     st.sampled_from([b"\n", b"\r", b"\r\n", b" ", b"\t", b"{}", b"abc", b"x" * LIMIT, b"\xff"])
 ).map(b"".join)
@@ -66,22 +47,22 @@ texts = st.lists(
 @example(text=b"x" * LIMIT + b"y\r\ny", cuts=[LIMIT + 2, LIMIT + 4], records_max=1)
 @example(text=b"\xef\xbb\xbf{}\n{}", cuts=[1], records_max=1)
 @example(text=b" " * (LIMIT + 1) + b"\n{}", cuts=[], records_max=1)
-def test_blocks_do_not_matter(text, cuts, records_max):
+def test_blocks_do_not_matter(blocks, text, cuts, records_max):
     r"""However the bytes come in blocks, the lines are the same: whole, without \n or \r\n."""
-    reader = JsonlReader(WholeLines(Pieces(_cut(text, cuts)), LIMIT), LIMIT)
+    reader = JsonlReader(WholeLines(blocks.cut(text, cuts), LIMIT), LIMIT)
     assert _records(reader, records_max) == _expected(text)
 
 
 @given(text=texts, cuts=st.lists(st.integers(0, 60)), share=st.floats(0, 1))
 @example(text=b"{}\n" * 9, cuts=[9, 18], share=0.5)
-def test_skipping_hashes_what_reading_hashes(text, cuts, share):
+def test_skipping_hashes_what_reading_hashes(blocks, text, cuts, share):
     """Records that are skipped give the fingerprint of records that are read."""
     wanted = _expected(text)
     head, tail = (n := int(share * len(wanted))) and wanted[:n], wanted[n:]
     offset = head[-1][0] + 1 if head else 0
     read, skipped = Fingerprint(), Fingerprint()
     read.add([value for _, value in head or []])
-    reader = JsonlReader(WholeLines(Pieces(_cut(text, cuts)), LIMIT), LIMIT)
+    reader = JsonlReader(WholeLines(blocks.cut(text, cuts), LIMIT), LIMIT)
     reader.skip(offset, skipped)
     assert skipped.digest() == read.digest()
     assert reader.next_offset == offset
@@ -119,9 +100,9 @@ def test_a_fingerprint_does_not_know_the_size_limit(size):
     assert whole.digest() == large.digest()
 
 
-def test_nothing_yet_is_not_the_end():
+def test_nothing_yet_is_not_the_end(blocks):
     """An input that pauses in the middle of a line goes on with that line."""
-    reader = JsonlReader(WholeLines(Pieces([b'{"a"', None, b":1}\n{}", None]), LIMIT), LIMIT)
+    reader = JsonlReader(WholeLines(blocks([b'{"a"', None, b":1}\n{}", None]), LIMIT), LIMIT)
     polls = [reader.read(9).values for _ in range(5)]
     assert polls == [[], [b'{"a":1}'], [], [b"{}"], []]
     assert reader.is_ended

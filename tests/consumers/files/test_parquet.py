@@ -154,14 +154,15 @@ def test_not_finite_probabilities_are_named(read, reasons, tmp_path, word, is_ma
 def test_broken_text_is_kept_and_rejected(read, reasons, tmp_path):
     """A text column that holds no UTF-8 costs its row, not the file."""
     broken = pa.array([b"\xff", b"b", None]).view(pa.string())
-    table = pa.table({"example_id": ["1", "2", "3"], "text": broken})
+    pairs = pa.MapArray.from_arrays([0, 1, 2, 2], broken.fill_null(""), broken.fill_null(""))
+    table = pa.table({"example_id": ["1", "2", "3"], "text": broken, "metadata": pairs})
     pq.write_table(table, path := tmp_path / "a.parquet")
     values = read([path]).values
-    assert values[0] == b'{"example_id":"1","text":"\xff"}'
+    assert values[0] == b'{"example_id":"1","text":"\xff","metadata":{"?":"\xff"}}'
     assert reasons(values)[0] == Reason.MALFORMED_JSON
     assert [json.loads(value) for value in values[1:]] == [
-        {"example_id": "2", "text": "b"},
-        {"example_id": "3"},
+        {"example_id": "2", "text": "b", "metadata": {"b": "b"}},
+        {"example_id": "3", "metadata": {}},
     ]
 
 

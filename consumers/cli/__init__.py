@@ -1,0 +1,59 @@
+"""The command `labelwatch`. Data on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from consumers.cli import ask, feed
+from consumers.errors import LabelwatchError
+
+BUG = 70
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="labelwatch")
+def labelwatch() -> None:
+    """Watch the quality of labels as they are made.
+
+    Exit codes: 0 done, 1 done but records were rejected (--strict), 2 usage or configuration, 3 store,
+    4 source, 70 a bug.
+    """
+
+
+for command in (*feed.COMMANDS, *ask.COMMANDS):
+    labelwatch.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; faults end in one line on stderr and an exit code."""
+    try:
+        labelwatch(standalone_mode=False)
+    except LabelwatchError as error:
+        _end(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.exceptions.Exit, click.Abort) as error:
+        sys.exit(getattr(error, "exit_code", 130))
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does. Nothing is wrong, and nobody listens.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001 - the last line of defence: never a traceback by itself
+        if os.environ.get("LABELWATCH_DEBUG"):
+            traceback.print_exc()
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{os.path.basename(at.filename)}:{at.lineno}"  # noqa: PTH119 - a name, not a path
+        _end(
+            f"a bug in labelwatch: {type(error).__name__} at {where}: {error}. The store is as of its last "
+            "commit. Please report it with the output of LABELWATCH_DEBUG=1",
+            BUG,
+        )
+
+
+def _end(text: str, exit_code: int) -> None:
+    click.echo(f"labelwatch: {' '.join(text.split())}", err=True)
+    sys.exit(exit_code)

@@ -1,0 +1,90 @@
+"""Commands that read a store."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from consumers.cli.explanation import explain_example
+from consumers.cli.output import format_option, show, tell
+from consumers.config import read_settings
+from consumers.export import WHATS, export_to
+from consumers.store.read import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SHOWN_MAX = 50
+
+store_option = click.option("--store", metavar="PATH", help="The database; labelwatch.duckdb by default.")
+
+
+def _reader(store: str | None) -> Reader:
+    return Reader(Path(read_settings(None, {"store": store}).store))
+
+
+@click.command()
+@click.argument("statement", metavar="SQL")
+@store_option
+@format_option
+def sql(statement: str, store: str | None, style: str | None) -> None:
+    """Run one query over the views: annotations, label_issues, classes, findings, dead_letters, …"""
+    with _reader(store) as reader:
+        show(reader.query(statement), style)
+
+
+@click.command()
+@store_option
+@format_option
+@click.option("--annotator", help="Only this annotator's labels.")
+@click.option("--label", help="Only labels of this class.")
+@click.option("--model-version", help="Only examples that this model version judges.")
+@click.option("--limit", type=click.IntRange(min=0), help="Rows; 50 in a table and all elsewhere by default.")
+def flags(store: str | None, style: str | None, limit: int | None, **filters: str | None) -> None:
+    """List suspect labels, most suspect first."""
+    columns = {"annotator": "annotator", "label": "given_label", "model_version": "model_version"}
+    given = {columns[name]: value for name, value in filters.items() if value is not None}
+    where = " AND ".join(f"{column} = ?" for column in given) or "true"
+    if limit is None and (style == "table" or (style is None and sys.stdout.isatty())):
+        limit = _SHOWN_MAX
+    with _reader(store) as reader:
+        values = list(given.values())
+        found = reader.query(
+            "SELECT annotation_id, example_id, annotator, given_label, suggested_label, label_score, "
+            f"model_version, annotated_at FROM label_issues WHERE {where} "  # noqa: S608 - our own column names
+            "ORDER BY label_score, annotation_id LIMIT ?",
+            [*values, limit],
+        )
+        count = reader.query(f"SELECT count(*) FROM label_issues WHERE {where}", values).rows[0][0]  # noqa: S608
+    show(found, style)
+    if count > len(found.rows):
+        tell(f"{len(found.rows):,} of {count:,} label issues; see more with --limit")
+
+
+@click.command()
+@click.argument("example_id")
+@store_option
+@click.option("--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True)
+def explain(example_id: str, store: str | None, style: str) -> None:
+    """Every number behind the flags of an example: p, thresholds, rule, score, when and why."""
+    with _reader(store) as reader:
+        click.echo(explain_example(reader, example_id, style))
+
+
+@click.command()
+@click.argument("what", type=click.Choice(WHATS))
+@click.option("--to", "path", required=True, metavar="FILE", help=".parquet, .csv or .jsonl")
+@store_option
+def export(what: str, path: str, store: str | None) -> None:
+    """Take annotations out, in a form that `replay` reads back.
+
+    clean: live and no label issue. issues: the suspect ones. annotations: all live ones.
+    """
+    with _reader(store) as reader:
+        tell(f"{export_to(reader, what, Path(path)):,} annotations written to {path}")
+
+
+COMMANDS: tuple[Callable[..., Any], ...] = (sql, flags, explain, export)

@@ -1,0 +1,99 @@
+"""Results on stdout: a table for people, JSON or CSV for programs. Everything else goes to stderr."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import datetime as dt
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from consumers.store.read import Result
+
+FORMATS = ("table", "json", "csv")
+_CELL_MAX = 60
+
+format_option = click.option(
+    "--format",
+    "style",
+    type=click.Choice(FORMATS),
+    help="How to print; a table on a terminal and CSV in a pipe by default.",
+)
+
+
+def tell(text: str) -> None:
+    """A line for the person at the terminal, on stderr."""
+    click.echo(text, err=True)
+
+
+def show(result: Result, style: str | None) -> None:
+    """Print a result on stdout."""
+    style = style or ("table" if sys.stdout.isatty() else "csv")
+    if style == "json":
+        rows = [dict(zip(result.columns, map(plain, row), strict=True)) for row in result.rows]
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    elif style == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(result.columns)
+        writer.writerows([_cell(value) for value in row] for row in result.rows)
+    else:
+        show_table(result.columns, result.rows)
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+    """Print rows as a table, on a terminal in its width, in a pipe as wide as they are."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        is_number = any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_short(value)) for value in row))
+    console = Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=False)
+    console.print(table)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401 - whatever DuckDB returns
+    """A value as JSON can hold it: times in RFC 3339 (UTC), bytes as text or base64."""
+    match value:
+        case dt.datetime():
+            return value.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+        case bytes():
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                return "base64:" + base64.b64encode(value).decode()
+        case list() | tuple():
+            return [plain(each) for each in value]
+        case dict():
+            return {str(key): plain(each) for key, each in value.items()}
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return str(value)
+
+
+def _cell(value: Any) -> Any:  # noqa: ANN401 - whatever DuckDB returns
+    value = plain(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - whatever DuckDB returns
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
+        value = [round(each, 3) for each in value]
+    text = str(_cell(value))
+    # Control characters, such as the separator of default ids, would garble the terminal.
+    text = "".join(c if c.isprintable() else "·" for c in text)
+    return text if len(text) <= _CELL_MAX else text[: _CELL_MAX - 1] + "…"

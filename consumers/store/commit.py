@@ -1,0 +1,201 @@
+"""One batch, written: facts, flags, statistics, dead letters and positions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from consumers.store import load, rows
+from consumers.store import statements as sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from consumers.ports import Position
+    from consumers.store.tables import Tables
+    from monitor.events import Partition, Records
+    from monitor.pipeline import State, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The records of one batch: their positions afterwards, and whether they were dead letters before."""
+
+    records: Records
+    positions: Mapping[Partition, Position]
+    is_redrive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """How far names and strata are in the database."""
+
+    class_count: int
+    annotator_count: int
+    model_version_count: int
+    partition_count: int
+    strata: dict[int, Any]
+
+
+class Committer:
+    """Writes steps; knows what the store holds already, to write only what is new."""
+
+    def __init__(self, tables: Tables, settings: dict[str, Any], counters: dict[str, int]) -> None:
+        self._tables = tables
+        self.settings = settings
+        self.counters = counters
+
+    def write(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
+        """Everything that a step changed, inside a transaction of the caller."""
+        self.write_names(state)
+        self._write_facts(step, state, txn_id)
+        self._write_flags(step, state, txn_id)
+        self._write_arrival(step, state, arrival, txn_id)
+
+    def remember(self, state: State, *, class_count: int) -> None:
+        """What the store holds now, so that the next commit writes only what is new."""
+        self._stored = _Stored(
+            class_count,
+            len(state.annotators),
+            len(state.model_versions),
+            len(state.partitions),
+            {
+                number: (each.statistics, each.issue_count, each.joint)
+                for number, each in state.label_issues.strata.items()
+            },
+        )
+
+    def write_names(self, state: State) -> None:
+        """Classes, annotators, model versions and partitions that the store does not hold yet."""
+        stored = self._stored
+        for table, names, known in (
+            ("class", state.classes.names, stored.class_count),
+            ("annotator", state.annotators.names, stored.annotator_count),
+            ("model_version", state.model_versions.names, stored.model_version_count),
+        ):
+            numbers = pa.array(range(known, len(names)), pa.int32())
+            self._tables.insert(table, pa.table({"number": numbers, "name": pa.array(names[known:], pa.string())}))
+        new = state.partitions[stored.partition_count :]
+        self._tables.insert(
+            "partition",
+            pa.table(
+                {
+                    "source": pa.array(range(stored.partition_count, len(state.partitions)), pa.int32()),
+                    "topic": pa.array([each.topic for each in new], pa.string()),
+                    "number": pa.array([each.number for each in new], pa.int32()),
+                }
+            ),
+        )
+        found = {load.AUTHORITY: str(state.classes.authority), load.ALIGNMENT: state.classes.alignment}
+        changed = {name: value for name, value in found.items() if self.settings.get(name) != value}
+        self.write_settings(changed)
+
+    def write_settings(self, settings: Mapping[str, Any]) -> None:
+        """Store these settings, as JSON."""
+        self.settings |= settings
+        batch = pa.table(
+            {
+                "name": pa.array(list(settings), pa.string()),
+                "value": pa.array([json.dumps(value) for value in settings.values()], pa.string()),
+            }
+        )
+        self._tables.replace("setting", sql.DELETE_SETTINGS, batch)
+
+    def _write_facts(self, step: Step, state: State, txn_id: int) -> None:
+        annotations = rows.annotation_table(step, state, txn_id)
+        written = step.annotations.annotation[step.outcome.annotation_wins]
+        self._tables.delete(sql.DELETE_ANNOTATIONS, written[written < step.annotation_start])
+        self._tables.insert("annotation", annotations)
+        examples, old = rows.example_table(step, state, txn_id)
+        self._tables.delete(sql.DELETE_EXAMPLES, old)
+        self._tables.insert("example", examples)
+        self._tables.insert("prediction_key", rows.prediction_key_table(step))
+        self._tables.insert("marker", rows.marker_table(step))
+        marked, retracted = rows.retracted_tables(step, state.ledger)
+        self._tables.delete(sql.DELETE_RETRACTED, marked)
+        self._tables.insert("retracted", pa.table({"annotation": retracted}))
+        reviews = rows.review_table(step, txn_id)
+        if reviews is not None:
+            self._tables.insert("review", reviews)
+
+    def _write_flags(self, step: Step, state: State, txn_id: int) -> None:
+        goes, comes = rows.verdict_tables(state.label_issues)
+        self._tables.delete(sql.DELETE_VERDICTS, goes)
+        self._tables.insert("verdict", comes)
+        for flags in step.flags:
+            goes, comes = rows.flag_tables(flags, txn_id)
+            self._tables.delete(sql.DELETE_FLAGS, goes, str(flags.kind))
+            self._tables.insert("flag", comes)
+            self._tables.insert("finding", rows.finding_table(flags, txn_id))
+        for number in state.label_issues.verdicts.strata:
+            self._write_stratum(number, state)
+
+    def _write_stratum(self, number: int, state: State) -> None:
+        """The classes and cells of a stratum that differ from what is stored."""
+        stratum = state.label_issues.strata[number]
+        count, total = stratum.statistics.count, stratum.statistics.self_confidence_sum
+        cells = stratum.joint.count
+        known = self._stored.strata.get(number)
+        if known is None or known[1].size < count.size:
+            classes, changed = np.arange(count.size), np.flatnonzero(cells)
+            if known is not None:
+                changed = np.arange(cells.size)
+        else:
+            statistics, issue_count, joint = known
+            is_other = (statistics.count != count) | (statistics.self_confidence_sum != total)
+            classes = np.flatnonzero(is_other | (issue_count != stratum.issue_count))
+            changed = np.flatnonzero((joint.count != cells).reshape(-1))
+        self._tables.replace(
+            "class_statistics",
+            sql.DELETE_STATISTICS,
+            rows.class_statistics_table(number, stratum, classes),
+        )
+        self._tables.replace("joint", sql.DELETE_JOINT, rows.joint_table(number, stratum, changed))
+
+    def _write_arrival(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
+        sources = np.array([state.partitions.index(each) for each in arrival.records.partitions], np.int32)
+        if arrival.is_redrive:
+            self._tables.delete(sql.DELETE_DEAD_LETTERS, _coordinates(arrival.records, sources))
+        letters = rows.dead_letter_table(arrival.records, step.rejections, sources, txn_id)
+        self._tables.insert("dead_letter", letters)
+        self._tables.replace("position", sql.DELETE_POSITIONS, _position_table(arrival.positions, state))
+        outcome = step.outcome
+        more = {
+            "accepted": len(step.batch),
+            "rejected": len(step.rejections),
+            "redelivered": outcome.redelivery_count,
+            "stale": outcome.stale_count,
+            "predictions_dropped": step.dropped_prediction_count,
+        }
+        changed = {name: self.counters.get(name, 0) + n for name, n in more.items() if n}
+        self.counters |= changed
+        self._tables.replace(
+            "counter",
+            sql.DELETE_COUNTERS,
+            pa.table(
+                {
+                    "name": pa.array(list(changed), pa.string()),
+                    "value": pa.array(list(changed.values()), pa.int64()),
+                }
+            ),
+        )
+
+
+def _coordinates(records: Records, sources: NDArray[np.int32]) -> pa.Table:
+    return pa.table({"source": sources[records.partition_index], "position": records.offsets})
+
+
+def _position_table(positions: Mapping[Partition, Position], state: State) -> pa.Table:
+    return pa.table(
+        {
+            "source": pa.array([state.partitions.index(each) for each in positions], pa.int32()),
+            "next_offset": pa.array([each.next_offset for each in positions.values()], pa.int64()),
+            "fingerprint": pa.array([each.fingerprint for each in positions.values()], pa.string()),
+        }
+    )

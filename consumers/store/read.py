@@ -1,0 +1,74 @@
+"""Reading a store while nobody writes to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from consumers.errors import StoreError, UsageError
+from consumers.store.connection import connect_read_only, first_line, translated
+from consumers.store.migrate import check_version, schema_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to a query. `types` are DuckDB's names."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+class Reader:
+    """A read-only connection to a store. Raises: StoreError, StoreLocked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db = connect_read_only(path)
+        version = schema_version(self._db)
+        if version == 0:
+            raise StoreError(f"{path} is no labelwatch database; name one with --store")
+        check_version(version)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Result:
+        """All rows of one statement. Raises: UsageError for wrong SQL."""
+        with translated(self._path):
+            try:
+                cursor = self._db.execute(sql, parameters)
+                described = cursor.description or []
+                return Result(
+                    [column[0] for column in described],
+                    [str(column[1]) for column in described],
+                    cursor.fetchall(),
+                )
+            except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError) as error:
+                raise UsageError(_hint(error)) from error
+
+    def arrow(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of a query as a stream of Arrow batches."""
+        with translated(self._path):
+            return self._db.sql(sql).to_arrow_reader()
+
+
+def _hint(error: duckdb.Error) -> str:
+    """DuckDB's message in one line, with what it suggests."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    hints = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate bindings"))]
+    return "; ".join([first_line(error), *hints])

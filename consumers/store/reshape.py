@@ -1,0 +1,72 @@
+"""What `labelwatch rebuild` does: other class numbers, and all state anew from the facts.
+
+Nobody reads or commits meanwhile, so UPDATE is allowed here, and only here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from consumers.errors import UsageError
+from consumers.store import load, rows
+from consumers.store import statements as sql
+from consumers.store.tables import Tables
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from monitor.detectors.protocol import Flags
+    from monitor.pipeline import State
+
+
+def check_classes(db: duckdb.DuckDBPyConnection, names: list[str] | None) -> None:
+    """Raises: UsageError where stored facts use a class that is not on the list."""
+    used = load.column(db, sql.USED_CLASSES)
+    missing = [name for name in used if names is not None and name not in names]
+    if missing:
+        raise UsageError(
+            f"classes: {missing[0]!r} is used by stored annotations or predictions; keep it on the list"
+        )
+
+
+def renumber(db: duckdb.DuckDBPyConnection, names: list[str] | None) -> None:
+    """Give the stored classes the numbers they have on a configured list."""
+    stored = load.column(db, sql.CLASSES)
+    if names is None or stored == names:
+        return
+    number = {name: new for new, name in enumerate(names)}
+    moved = [number.get(name, -1) for name in stored]
+    db.execute(sql.RENUMBER_GIVEN, {"moved": moved})
+    back = [stored.index(name) + 1 if name in stored else 0 for name in names]
+    db.execute(sql.RENUMBER_UNITS, {"back": back})
+    db.execute("DELETE FROM store.class")
+
+
+def recompute(
+    db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...], txn_id: int
+) -> None:
+    """Write what follows from the facts; flags that differ from those that stood become findings."""
+    tables = Tables(db)
+    db.execute(sql.REMEMBER_FLAGS)
+    for table in sql.DERIVED:
+        db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names
+    tables.insert("verdict", rows.verdict_tables(state.label_issues)[1])
+    for each in flags:
+        tables.insert("flag", rows.flag_tables(each, txn_id)[1])
+    for number, stratum in state.label_issues.strata.items():
+        classes = np.arange(stratum.issue_count.size)
+        tables.insert("class_statistics", rows.class_statistics_table(number, stratum, classes))
+        cells = np.flatnonzero(stratum.joint.count)
+        tables.insert("joint", rows.joint_table(number, stratum, cells))
+    # Rows of `verdict_tables` and flags were made for a fresh state: everything is new.
+    db.execute(sql.FLAG_DIFFERENCES, {"txn_id": txn_id})
+    tables.insert("retracted", _newly_retracted(db, state))
+
+
+def _newly_retracted(db: duckdb.DuckDBPyConnection, state: State) -> pa.Table:
+    db.execute("DELETE FROM store.retracted")
+    table = state.ledger.annotations
+    return pa.table({"annotation": np.flatnonzero(table.is_retracted[: table.size]).astype(np.int32)})

@@ -1,0 +1,41 @@
+"""Builds the real objects from settings: the only file that knows them all."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consumers.loop import Line, redrive
+from consumers.store import Store
+from monitor.decode import Decoder
+from monitor.fields import FieldMapping
+from monitor.pipeline import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from consumers.config import Settings
+
+
+@contextlib.contextmanager
+def open_line(settings: Settings, command: str) -> Iterator[Line]:
+    """The line over a locked store, its state as of the last commit.
+
+    Dead letters of a store without events are read again when its settings changed. After a fault the file
+    is left as it is; otherwise it is checkpointed. Raises: StoreError, UsageError.
+    """
+    store = Store.open(Path(settings.store), command, memory_limit=settings.memory_limit)
+    try:
+        shape, has_changed = store.shape(settings.shape())
+        store.refuse_change(shape)
+        state = store.load(shape, Limits(settings.pending_max, settings.unlabelled_max))
+        fields = FieldMapping(shape["fields"])
+        decoder = Decoder(fields, shape["tombstone_key"], settings.value_bytes_max)
+        line = Line(store, state, decoder, settings.batch_size_max)
+        if has_changed:
+            redrive(line)
+        yield line
+        store.checkpoint(above_bytes=0)
+    finally:
+        store.close()
