@@ -1,0 +1,1 @@
+"""Acts. Each file owns one side effect: Kafka, files, DuckDB, HTTP, configuration, processes."""

@@ -57,7 +57,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def shape(self) -> dict[str, Any]:
         """The settings that shape state, as the store records them; None where not given."""
         return {
-            name: getattr(self, name) for name in ("classes", "collision", "fields", "tombstone_key")
+            name: getattr(self, name)
+            for name in ("classes", "collision", "fields", "tombstone_key")
         }
 
 
@@ -66,7 +67,8 @@ def read_settings(
 ) -> Settings:
     """Settings from the file, the environment and flags (None: not given).
 
-    Without a path, LABELWATCH_CONFIG or labelwatch.toml in the working directory is read if there is one.
+    Without a path, LABELWATCH_CONFIG or labelwatch.toml in the working directory is read if there
+    is one.
     Raises: UsageError naming the key.
     """
     values = _from_file(path or environment.get("LABELWATCH_CONFIG"))
@@ -81,9 +83,15 @@ def as_toml(settings: Settings) -> str:
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
         if isinstance(value, dict):
-            tables += ["", f"[{name}]", *(f"{key} = {_literal(each)}" for key, each in value.items())]
+            tables += [
+                "",
+                f"[{name}]",
+                *(f"{key} = {_literal(each)}" for key, each in value.items()),
+            ]
         else:
-            lines.append(f"# {name} is not set" if value is None else f"{name} = {_literal(value)}")
+            lines.append(
+                f"# {name} is not set" if value is None else f"{name} = {_literal(value)}"
+            )
     return "\n".join(lines + tables)
 
 
@@ -134,10 +142,14 @@ def _convert(values: dict[str, Any]) -> Settings:
         FieldMapping(settings.fields or {})
     except msgspec.ValidationError as error:
         text, _, at = str(error).partition(" - at `$.")
-        raise UsageError(f"{at.rstrip('`') or 'configuration'}: {text[:1].lower()}{text[1:]}") from error
+        raise UsageError(
+            f"{at.rstrip('`') or 'configuration'}: {text[:1].lower()}{text[1:]}"
+        ) from error
     except ValueError as error:
         raise UsageError(f"fields: {error}") from error
-    repeated = [name for name in settings.classes or () if (settings.classes or []).count(name) > 1]
+    repeated = [
+        name for name in settings.classes or () if (settings.classes or []).count(name) > 1
+    ]
     if repeated:
         raise UsageError(f"classes: {repeated[0]!r} is listed twice; list each class once")
     return settings

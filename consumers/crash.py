@@ -1,7 +1,7 @@
 """Named points at which a test may kill the process, to see that nothing is lost there.
 
-`LABELWATCH_CRASH_AT=store.committed:3` kills the process with SIGKILL when it passes the point for the third
-time. Without the variable a point costs one comparison.
+`LABELWATCH_CRASH_AT=store.committed:3` kills the process with SIGKILL when it passes the point for
+the third time. Without the variable a point costs one comparison.
 """
 
 from __future__ import annotations

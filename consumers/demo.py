@@ -75,7 +75,9 @@ def events(digits: Digits) -> Iterator[dict[str, object]]:
 
 def run_demo(store: str | None) -> None:
     """Replay the annotated digits and print the flags with their precision and recall."""
-    tell("handwritten digits: training a model by cross-validation on labels with planted errors …")
+    tell(
+        "handwritten digits: training a model by cross-validation on labels with planted errors …"
+    )
     digits = annotated_digits()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelwatch-demo-")))
@@ -98,7 +100,10 @@ def _report(reader: Reader, digits: Digits) -> None:
     )
     number = [int(row[0].removeprefix("digit-")) for row in found.rows]
     is_wrong = digits.given != digits.true
-    rows = [(*row, str(digits.true[i]), bool(is_wrong[i])) for row, i in zip(found.rows, number, strict=True)]
+    rows = [
+        (*row, str(digits.true[i]), bool(is_wrong[i]))
+        for row, i in zip(found.rows, number, strict=True)
+    ]
     columns = [*found.columns, "true_label", "is_planted_error"]
     tell("the ten most suspect labels:")
     show(Result(columns, [*found.types, "VARCHAR", "BOOLEAN"], rows[:10]), "table")
@@ -115,4 +120,3 @@ def _report(reader: Reader, digits: Digits) -> None:
         f"\n{digits.given.size:,} labels, {int(is_wrong.sum())} planted errors, {len(number)} flagged: "
         f"precision {hits / max(len(number), 1):.3f}, recall {hits / int(is_wrong.sum()):.3f}"
     )
-

@@ -1,10 +1,10 @@
 """Bad surroundings, as exceptions that carry data. Each has the exit code the command ends with.
 
-    LabelwatchError
-    ├── UsageError      2   configuration or arguments
-    ├── StoreError      3   locked, newer schema, corrupt, full
-    │   └── StoreLocked
-    └── SourceError     4   unreachable, missing, changed since last time, mostly rejected
+LabelwatchError
+├── UsageError      2   configuration or arguments
+├── StoreError      3   locked, newer schema, corrupt, full
+│   └── StoreLocked
+└── SourceError     4   unreachable, missing, changed since last time, mostly rejected
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ class StoreLocked(StoreError):  # noqa: N818 - the name says what happened
     def __init__(self, path: str, holder: str) -> None:
         self.path = path
         self.holder = holder
-        super().__init__(
-            f"{path} is in use by {holder}; stop that process or use another --store"
-        )
+        super().__init__(f"{path} is in use by {holder}; stop that process or use another --store")
 
 
 class SourceError(LabelwatchError):

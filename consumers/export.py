@@ -19,7 +19,8 @@ _FORMATS = {
     ".csv": "(FORMAT csv, HEADER)",
     ".jsonl": "(FORMAT json)",
 }
-# Probabilities go out as maps, which need no class list; rows that came as the top of a list do so again.
+# Probabilities go out as maps, which need no class list; rows that came as the top of a list do so
+# again.
 _QUERY = """
 SELECT
     a.example_id, a.given_label AS label, a.annotator, a.annotation_id,

@@ -1,7 +1,8 @@
 """The loop: poll → read → step → commit. One screen, one thread, from a record to a durable flag.
 
-The offset is saved in the transaction of the state it produced, so whatever is read twice counts once.
-A fault ends the run: state in memory may be ahead of the store, and only the store is the truth.
+The offset is saved in the transaction of the state it produced, so whatever is read twice counts
+once. A fault ends the run: state in memory may be ahead of the store, and only the store is the
+truth.
 """
 
 from __future__ import annotations
@@ -87,8 +88,9 @@ class Breaker:
             else "see what would be accepted with `labelwatch validate`"
         )
         return (
-            f"{self._rejected:,} of the first {self._seen:,} records were rejected, and the last batch was not "
-            f"stored. The first: {self._first.reason}: {self._first.error}. {hint[0].upper()}{hint[1:]}. "
+            f"{self._rejected:,} of the first {self._seen:,} records were rejected, and the last batch "
+            f"was not stored. The first: {self._first.reason}: {self._first.error}. "
+            f"{hint[0].upper()}{hint[1:]}. "
             "To keep them as dead letters and go on, use --keep-going"
         )
 

@@ -28,7 +28,9 @@ def rebuild(settings: Settings) -> str:
     try:
         shape, has_changed = store.shape(settings.shape())
         state = store.rebuild(shape, Limits(settings.pending_max, settings.unlabelled_max))
-        decoder = Decoder(FieldMapping(shape["fields"]), shape["tombstone_key"], settings.value_bytes_max)
+        decoder = Decoder(
+            FieldMapping(shape["fields"]), shape["tombstone_key"], settings.value_bytes_max
+        )
         line = Line(store, state, decoder, settings.batch_size_max)
         totals = redrive(line) if has_changed else Totals()
         store.checkpoint(above_bytes=0)

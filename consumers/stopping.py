@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: finish the batch at hand, commit it, end with exit code 0. A second one ends at once."""
+"""SIGTERM and SIGINT: commit the batch at hand and end with exit code 0. A second one ends at once."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Stopping:
             signal.signal(number, self._ask)
 
     def __call__(self) -> bool:
+        """Whether to stop before the next batch."""
         return self._is_asked
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:

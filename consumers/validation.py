@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from consumers.ports import Source
 
 _EXAMPLES_MAX = 3
+_CLASSES_SHOWN = 20
 _SAMPLES_MAX = 1_000
 
 
@@ -51,7 +52,9 @@ def validate_source(source: Source, settings: Settings, limit: int) -> Report:
             for rejection in rejections:
                 value = polled.records.values[rejection.position]
                 where = f"record {polled.records.offsets[rejection.position]}: {rejection.error}"
-                tally.reject(str(rejection.reason), where, value if isinstance(value, bytes) else b"")
+                tally.reject(
+                    str(rejection.reason), where, value if isinstance(value, bytes) else b""
+                )
             if polled.is_exhausted:
                 break
     finally:
@@ -83,13 +86,19 @@ class _Tally:
         """The report: counts, reasons with examples, and the mapping that would help."""
         accepted = self.types.total()
         kinds = ", ".join(f"{kind} {n:,}" for kind, n in self.types.most_common())
-        lines = [f"{self.records:,} records: {accepted:,} would be accepted, {self.rejected:,} rejected"]
+        lines = [
+            f"{self.records:,} records: {accepted:,} would be accepted, {self.rejected:,} rejected"
+        ]
         if kinds:
             lines.append(f"accepted: {kinds}")
         if self.without_probs:
-            lines.append(f"annotations without pred_probs, which wait for a prediction: {self.without_probs:,}")
+            lines.append(
+                f"annotations without pred_probs, which wait for a prediction: {self.without_probs:,}"
+            )
         if len(classes):
-            shown = ", ".join(classes.names[:20]) + (" …" if len(classes) > 20 else "")
+            shown = ", ".join(classes.names[:_CLASSES_SHOWN]) + (
+                " …" if len(classes) > _CLASSES_SHOWN else ""
+            )
             lines.append(f"classes ({classes.authority}, {len(classes)}): {shown}")
         for reason, n in self.reasons.most_common():
             lines.append(f"rejected, {reason}: {n:,}")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def open_line(settings: Settings, command: str) -> Iterator[Line]:
     """The line over a locked store, its state as of the last commit.
 
-    Dead letters of a store without events are read again when its settings changed. After a fault the file
-    is left as it is; otherwise it is checkpointed. Raises: StoreError, UsageError.
+    Dead letters of a store without events are read again when its settings changed. After a fault
+    the file is left as it is; otherwise it is checkpointed. Raises: StoreError, UsageError.
     """
     store = Store.open(Path(settings.store), command, memory_limit=settings.memory_limit)
     try:

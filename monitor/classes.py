@@ -1,9 +1,9 @@
 """The list of classes: where a name stands, and which names may join.
 
 In order of authority the list is configured, declared by a `classes` event, or automatic: numbered
-("0"…"K-1", from integer labels with lists) or discovered (from names). A name once on the list keeps
-its number. Lists of probabilities align with configured, declared and numbered classes only: the order
-in which names were discovered means nothing to a sender.
+("0"…"K-1", from integer labels with lists) or discovered (from names). A name once on the list
+keeps its number. Lists of probabilities align with configured, declared and numbered classes only:
+the order in which names were discovered means nothing to a sender.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 CLASSES_MAX = 1_000
+_TEXT_MAX = 60
+_NAMES_SHOWN = 8
 
 
 class Authority(StrEnum):
@@ -149,9 +151,9 @@ class ClassList:
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 1] + "…"
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(name[:40] for name in names[:8])
-    return shown if len(names) <= 8 else f"{shown}, … {len(names)} in all"
+    shown = ", ".join(name[:40] for name in names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown}, … {len(names)} in all"

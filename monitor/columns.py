@@ -62,7 +62,9 @@ class Matrix:
         """Make room for `size` rows of `width` columns; new cells hold 0."""
         rows, columns = self.data.shape
         if size > rows or width > columns:
-            grown = np.zeros((capacity_for(size) if size > rows else rows, max(width, columns)), np.uint32)
+            grown = np.zeros(
+                (capacity_for(size) if size > rows else rows, max(width, columns)), np.uint32
+            )
             grown[: self.size, :columns] = self.data[: self.size]
             self.data = grown
         self.size = max(self.size, size)

@@ -1,7 +1,8 @@
 """Canonical content of an annotation: what makes two examples exact duplicates.
 
-A given `content_hash`, else the text in NFC with white space collapsed and case kept, else the embedding.
-Punctuation and emoji count: without them "C++" would equal "C#". A type prefix keeps the three apart.
+A given `content_hash`, else the text in NFC with white space collapsed and case kept, else the
+embedding. Punctuation and emoji count: without them "C++" would equal "C#". A type prefix keeps
+the three apart.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def canonical_content(event: Event) -> bytes | None:
-    """The bytes that stand for an event's content, None where it has none.
+    r"""The bytes that stand for an event's content, None where it has none.
 
     >>> from monitor.events import Event
-    >>> canonical_content(Event(text=" two\\n words ")), canonical_content(Event(text="  "))
+    >>> canonical_content(Event(text=" two\n words ")), canonical_content(Event(text="  "))
     (b't:two words', None)
     """
     if event.content_hash:

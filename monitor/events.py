@@ -134,6 +134,7 @@ class Partition:
 
     @property
     def is_kafka(self) -> bool:
+        """Whether this is a partition of a Kafka topic."""
         return ":" not in self.topic
 
 

@@ -46,9 +46,8 @@ def explain(
     given = labels.index(given_label)
     count = int(is_confident.sum())
     if count == 0:
-        return Explanation(
-            tuple(is_confident.tolist()), None, False, "no class reaches its threshold: nothing is suggested"
-        )
+        rule = "no class reaches its threshold: nothing is suggested"
+        return Explanation(tuple(is_confident.tolist()), None, is_label_issue=False, rule=rule)
     if count == 1:
         suggested = int(is_confident.argmax())
         because = f"{labels[suggested]} is the only confident class"

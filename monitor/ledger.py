@@ -1,13 +1,15 @@
 """What is alive: the newest write of every annotation and prediction, and how one batch changes it.
 
-Three kinds of write, each judged by its own key (monitor/order.py), so any order of the same events
-ends in the same place:
+Three kinds of write, each judged by its own key (monitor/order.py), so any order of the same
+events ends in the same place:
 - to an *annotation*: a given label for an example, or its deletion by annotation_id;
-- to an example's *prediction*: probabilities of a model version, or nothing (deletion of the example);
-- to a *marker*: "everything of this example, or of this annotator on it, older than this key is dead".
+- to an example's *prediction*: probabilities of a model version, or nothing (deletion of the
+example);
+- to a *marker*: "everything of this example, or of this annotator on it, older than this key is
+dead".
 
-An annotation is live when its newest write is a label that no newer marker covers and its example has a
-current prediction. Rows are numbered by first arrival and never reused.
+An annotation is live when its newest write is a label that no newer marker covers and its example
+has a current prediction. Rows are numbered by first arrival and never reused.
 """
 
 from __future__ import annotations
@@ -102,9 +104,9 @@ class Examples(Columns):
 class Side:
     """Annotations as they stand at one moment. Shape: (t,) each.
 
-    `given` is -1 and `stratum` -1 where the annotation is not live. `self_units` is the probability of
-    the given label (unit 2⁻³⁰, 0 where not live). `content` is -1 where there is none. A pending
-    annotation would be live if its example had a prediction.
+    `given` is -1 and `stratum` -1 where the annotation is not live. `self_units` is the
+    probability of the given label (unit 2⁻³⁰, 0 where not live). `content` is -1 where there is
+    none. A pending annotation would be live if its example had a prediction.
     """
 
     is_live: Flags
@@ -120,9 +122,9 @@ class Side:
 class Changes:
     """What one batch did to annotations: each touched one as it was and as it is.
 
-    `annotations` are distinct rows; `cause` says why each was touched. `rescored` are the examples whose
-    current prediction is another one than before, `arrived` those that have a live annotation now and had
-    none before.
+    `annotations` are distinct rows; `cause` says why each was touched. `rescored` are the examples
+    whose current prediction is another one than before, `arrived` those that have a live
+    annotation now and had none before.
     """
 
     annotations: Rows
@@ -261,7 +263,10 @@ class Ledger:
             self.ranks,
         )
         by_example = judge(
-            predictions.example, predictions.keys, keys_of(self.examples, predictions.example), self.ranks
+            predictions.example,
+            predictions.keys,
+            keys_of(self.examples, predictions.example),
+            self.ranks,
         )
         wins = np.flatnonzero(by_annotation.is_newest)
         predicted = np.flatnonzero(by_example.is_newest)
@@ -292,7 +297,7 @@ class Ledger:
         )
 
     def settle(self) -> Changes:
-        """After the columns were filled from a store: chains, markers and counts; everything as one change."""
+        """After the columns were filled from a store: chains, markers, counts; everything as one change."""
         rows = np.arange(self.annotations.size, dtype=np.int32)
         example = self.annotations.example[: rows.size]
         self._link(rows[example >= 0], example[example >= 0])
@@ -311,11 +316,10 @@ class Ledger:
         """Whether each winning prediction differs from the current one in more than its key."""
         example = predictions.example[predicted]
         table = self.examples
-        return (
-            (table.stratum[example] != predictions.stratum[predicted])
-            | (table.is_truncated[example] != predictions.is_truncated[predicted])
-            | (self.units.data[example] != predictions.units[predicted]).any(axis=1)
-        )
+        is_news: Flags = table.stratum[example] != predictions.stratum[predicted]
+        is_news |= table.is_truncated[example] != predictions.is_truncated[predicted]
+        is_news |= (self.units.data[example] != predictions.units[predicted]).any(axis=1)
+        return is_news
 
     def _judge_markers(self, markers: MarkerWrites) -> tuple[NDArray[np.int64], int, int]:
         """Keep markers that are newer than the one at their place. Deletions of this kind are rare."""
@@ -395,12 +399,13 @@ class Ledger:
         """Keep count of live annotations; the examples that have one now and had none before."""
         live_count = self.examples.live_count
         now = distinct(after.example[after.is_live])
-        had_none = live_count[now] == 0
+        had_none: Flags = live_count[now] == 0
         np.subtract.at(live_count, before.example[before.is_live], 1)
         np.add.at(live_count, after.example[after.is_live], 1)
         was = distinct(before.example[before.is_live])
         self.labelled_count += int(had_none.sum()) - int((live_count[was] == 0).sum())
-        return now[had_none]
+        arrived: Rows = now[had_none]
+        return arrived
 
     def _mark(self, annotations: Rows) -> None:
         """Decide anew whether a marker covers each of these annotations."""
@@ -424,7 +429,9 @@ def _key(keys: OrderKeys | Annotations, i: int) -> Key:
 
 def keys_of(table: Annotations | Examples, rows: Rows) -> OrderKeys:
     """The newest keys of these rows."""
-    return OrderKeys(table.revision[rows], table.time_us[rows], table.source[rows], table.offset[rows])
+    return OrderKeys(
+        table.revision[rows], table.time_us[rows], table.source[rows], table.offset[rows]
+    )
 
 
 def set_keys(table: Annotations | Examples, rows: Rows, keys: OrderKeys) -> None:
@@ -435,7 +442,11 @@ def set_keys(table: Annotations | Examples, rows: Rows, keys: OrderKeys) -> None
     table.offset[rows] = keys.offset
 
 
-def _causes(is_written: Flags, was_written: Flags, table: Annotations, rows: Rows) -> NDArray[np.int8]:
+def _causes(
+    is_written: Flags, was_written: Flags, table: Annotations, rows: Rows
+) -> NDArray[np.int8]:
     is_gone = (table.given[rows] < 0) | table.is_retracted[rows]
-    cause = np.where(is_gone, Cause.DELETION, np.where(was_written, Cause.RELABEL, Cause.ANNOTATION))
+    cause = np.where(
+        is_gone, Cause.DELETION, np.where(was_written, Cause.RELABEL, Cause.ANNOTATION)
+    )
     return np.where(is_written | is_gone, cause, Cause.PREDICTION).astype(np.int8)

@@ -1,8 +1,8 @@
 """Which of two writes is the newer one.
 
-Every event has the key (revision, time, topic, partition, offset), compared from left to right; the
-wall clock decides nothing. Kafka's topics compare by name; files and other streams by when this store
-first read them, because a path says nothing about time.
+Every event has the key (revision, time, topic, partition, offset), compared from left to right;
+the wall clock decides nothing. Kafka's topics compare by name; files and other streams by when
+this store first read them, because a path says nothing about time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ BEFORE_ALL = -2
 class OrderKeys:
     """Keys of n writes. Shape: (n,) each. Unit of time: microseconds since the epoch, 0 for none.
 
-    `source` numbers a partition; `ranks` (of the function that compares) puts the numbers in order.
+    `source` numbers a partition; `ranks` (of the function that compares) puts the numbers in
+    order.
     """
 
     revision: NDArray[np.int64]
@@ -41,7 +42,9 @@ class OrderKeys:
 
     def take(self, rows: NDArray[np.integer] | slice) -> OrderKeys:
         """The keys at these positions."""
-        return OrderKeys(self.revision[rows], self.time_us[rows], self.source[rows], self.offset[rows])
+        return OrderKeys(
+            self.revision[rows], self.time_us[rows], self.source[rows], self.offset[rows]
+        )
 
 
 def source_ranks(partitions: Sequence[Partition]) -> NDArray[np.int64]:
@@ -49,8 +52,10 @@ def source_ranks(partitions: Sequence[Partition]) -> NDArray[np.int64]:
 
     def position(number: int) -> tuple[bool, str, int]:
         partition = partitions[number]
-        return partition.is_kafka, partition.topic * partition.is_kafka, (
-            partition.number if partition.is_kafka else number
+        return (
+            partition.is_kafka,
+            partition.topic * partition.is_kafka,
+            (partition.number if partition.is_kafka else number),
         )
 
     ranks = np.empty(len(partitions), np.int64)
@@ -82,8 +87,8 @@ def _sign(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int8]:
 class Judgement:
     """What became of n writes, each taken in its turn. Shape: (n,) of bool.
 
-    `is_newest`: still the newest of its row after all of them. `is_redelivery`: the same write again.
-    `is_stale`: older than what was known. The rest was accepted and then overtaken.
+    `is_newest`: still the newest of its row after all of them. `is_redelivery`: the same write
+    again. `is_stale`: older than what was known. The rest was accepted and then overtaken.
     """
 
     is_newest: Flags

@@ -11,7 +11,14 @@ from monitor.content import canonical_content
 from monitor.detectors import detectors
 from monitor.events import UNKNOWN_ANNOTATOR, EventType, Partition, Reason, Rejection
 from monitor.identity import default_annotation_id, identify, identify_bytes
-from monitor.ledger import ANYBODY, AnnotationWrites, Ledger, MarkerWrites, Outcome, PredictionWrites
+from monitor.ledger import (
+    ANYBODY,
+    AnnotationWrites,
+    Ledger,
+    MarkerWrites,
+    Outcome,
+    PredictionWrites,
+)
 from monitor.names import Names
 from monitor.order import source_ranks
 from monitor.validate import Batch, validate
@@ -26,7 +33,6 @@ if TYPE_CHECKING:
     from monitor.detectors.label_issues import LabelIssues
     from monitor.detectors.protocol import Detector, Flags
     from monitor.events import Event, Records
-    from monitor.identity import Ids
     from monitor.ledger import Rows
     from monitor.statistics.confident_joint import Collision
 
@@ -43,9 +49,9 @@ class Limits:
 class Step:
     """What one batch did: everything that the store has to write in one transaction.
 
-    `annotation_events[i]` is the event (index into `batch.events`) that wrote row `annotations.annotation[…]`
-    of write i; likewise `prediction_events`. `example_starts` names the event that first named each new
-    example; rows from `annotation_start` on are new.
+    `annotation_events[i]` is the event (index into `batch.events`) that wrote row
+    `annotations.annotation[…]` of write i; likewise `prediction_events`. `example_starts` names
+    the event that first named each new example; rows from `annotation_start` on are new.
     """
 
     batch: Batch
@@ -82,6 +88,7 @@ class State:
 
     @property
     def label_issues(self) -> LabelIssues:
+        """The detector whose statistics the store shows."""
         return self.detectors[0]
 
     def register(self, partitions: Sequence[Partition]) -> NDArray[np.int32]:
@@ -101,21 +108,20 @@ def read(state: State, decoder: Decoder, records: Records) -> tuple[Batch, list[
 
 def step(state: State, batch: Batch, rejections: Sequence[Rejection] = ()) -> Step:
     """Bring the state up to date with a batch, and say what changed."""
-    named = _Named(batch, state)
+    named = _Named(batch)
     overflow = named.turn_away(state)
     ledger = state.ledger
     annotation_start, example_start = len(ledger.annotation_ids), len(ledger.example_ids)
     example = np.full(len(batch), -1, np.int32)
     example[named.with_example] = ledger.example_ids.intern(named.example_ids)
+    named.name_annotators(state)
     annotations = named.annotation_writes(state, example)
     predictions = named.prediction_writes(state, example)
     markers = named.marker_writes(state, example)
     ledger.grow(len(state.classes))
     outcome = ledger.apply(annotations, predictions, markers)
     flags = tuple(
-        flags
-        for detector in state.detectors
-        for flags in detector.update(ledger, outcome.changes)
+        flags for detector in state.detectors for flags in detector.update(ledger, outcome.changes)
     )
     return Step(
         batch,
@@ -146,7 +152,7 @@ def _starts(example: Rows, start: int) -> NDArray[np.int64]:
 class _Named:
     """The writes of a batch before its ids have rows: which event writes what, and under which id."""
 
-    def __init__(self, batch: Batch, state: State) -> None:
+    def __init__(self, batch: Batch) -> None:
         self.batch = batch
         events = batch.events
         is_type = _types(events)
@@ -180,7 +186,9 @@ class _Named:
         for events in (labels, self.prediction_events, self.marker_events):
             needed[events] = True
         self.with_example = np.flatnonzero(needed)
-        self.example_ids = identify(self.batch.events[i].example_id or "" for i in self.with_example)
+        self.example_ids = identify(
+            self.batch.events[i].example_id or "" for i in self.with_example
+        )
 
     def turn_away(self, state: State) -> list[Rejection]:
         """Beyond the caps, newcomers that would wait for their other half are turned away."""
@@ -232,6 +240,14 @@ class _Named:
         self._name_examples()
         return rejections
 
+    def name_annotators(self, state: State) -> None:
+        """Number new annotators by arrival, whichever kind of event names them first."""
+        events = self.marker_events[self.marker_is_pair].tolist()
+        if events:
+            named = dict(zip(self.annotation_events.tolist(), self.annotators, strict=True))
+            named |= {i: self.batch.events[i].annotator or "" for i in events}
+            state.annotators.numbers([named[i] for i in sorted(named)])
+
     def annotation_writes(self, state: State, example: Rows) -> AnnotationWrites:
         """Labels and deletions by annotation_id. Registers annotators and contents."""
         at = self.annotation_events
@@ -281,7 +297,7 @@ def _types(events: list[Event]) -> dict[EventType, NDArray[np.bool_]]:
     types = [event.type for event in events]
     if types.count(EventType.ANNOTATION) == len(types):
         nothing = np.zeros(len(types), np.bool_)
-        return {each: nothing for each in EventType} | {EventType.ANNOTATION: ~nothing}
+        return dict.fromkeys(EventType, nothing) | {EventType.ANNOTATION: ~nothing}
     return {each: np.array([kind is each for kind in types], np.bool_) for each in EventType}
 
 

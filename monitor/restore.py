@@ -79,7 +79,7 @@ def advance_prediction_keys(ledger: Ledger, example: Rows, keys: OrderKeys) -> N
     # The newest of each example comes last, and the last assignment stays.
     newest = np.full(ledger.examples.size, -1, np.int64)
     newest[example[order]] = order
-    rows = np.flatnonzero(newest >= 0)
+    rows = np.flatnonzero(newest >= 0).astype(np.int32)
     keys = keys.take(newest[rows])
     is_newer = compare(keys, keys_of(ledger.examples, rows), ledger.ranks) > 0
     set_keys(ledger.examples, rows[is_newer], keys.take(np.flatnonzero(is_newer)))

@@ -1,7 +1,8 @@
 """Probabilities as integers: units of 2⁻³⁰.
 
-Every float64 sum of up to 2²³ such numbers is exact and independent of order, so thresholds computed
-here equal cleanlab's on the same stored numbers bit for bit, and every contribution can be taken back.
+Every float64 sum of up to 2²³ such numbers is exact and independent of order, so thresholds
+computed here equal cleanlab's on the same stored numbers bit for bit, and every contribution can
+be taken back.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Events become a Batch of arrays; what does not fit the classes or is no distribution is rejected.
 
-Two passes. The first looks at probabilities alone, for the whole batch at once. The second looks up
-labels and classes in order of arrival, because an event may add classes for those behind it; where no
-event does, it is one dictionary lookup a label. So the answer does not depend on where poll() cut.
+Two passes. The first looks at probabilities alone, for the whole batch at once. The second looks
+up labels and classes in order of arrival, because an event may add classes for those behind it;
+where no event does, it is one dictionary lookup a label. So the answer does not depend on where
+poll() cut.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from monitor.units import Units
 
 _WITH_PROBS = frozenset((EventType.ANNOTATION, EventType.PREDICTION))
+UNLISTED = -2
 _DAY_US = 24 * 3600 * 1_000_000
 _TEXT = {
     Reason.PROBS_NOT_FINITE: "pred_probs: a probability is NaN or infinite; send finite numbers",
     Reason.PROBS_OUT_OF_RANGE: "pred_probs: a probability is outside 0…1; send probabilities, not scores",
     Reason.PROBS_NOT_NORMALISED: "pred_probs: sums to {total:.6g}, not to 1 ± 0.02; "
-    "send the softmax over all classes, or {{\"top_k\": …}} for a part of it",
+    'send the softmax over all classes, or {{"top_k": …}} for a part of it',
 }
 
 
@@ -39,8 +41,8 @@ _TEXT = {
 class Batch:
     """The usable events of one poll, in order of arrival, as read-only columns.
 
-    `given`: class number of the label, -1 where there is none. `prediction`: row in `units`, -1 where
-    the event carries no probabilities. `position`: index into the records of the poll.
+    `given`: class number of the label, -1 where there is none. `prediction`: row in `units`, -1
+    where the event carries no probabilities. `position`: index into the records of the poll.
     Shape: (n,) each; `units` (p, K), `is_truncated` (p,). Unit of `units`: 2⁻³⁰.
     """
 
@@ -57,7 +59,10 @@ class Batch:
 
 
 def validate(
-    records: Records, events: Sequence[Event | None], sources: NDArray[np.int32], classes: ClassList
+    records: Records,
+    events: Sequence[Event | None],
+    sources: NDArray[np.int32],
+    classes: ClassList,
 ) -> tuple[Batch, list[Rejection]]:
     """The usable events as a Batch, and a Rejection for each that is not. Classes may join `classes`.
 
@@ -73,10 +78,16 @@ def validate(
     given, columns = _look_up(kept, table, classes, faults)
     keep = np.array([i for i in range(len(kept)) if i not in faults], np.int64)
     rejections += [
-        Rejection(int(position[i]), fault.reason, fault.error) for i, fault in sorted(faults.items())
+        Rejection(int(position[i]), fault.reason, fault.error)
+        for i, fault in sorted(faults.items())
     ]
     if len(keep) < len(kept):
-        kept, position, keys, given = [kept[i] for i in keep], position[keep], keys.take(keep), given[keep]
+        kept, position, keys, given = (
+            [kept[i] for i in keep],
+            position[keep],
+            keys.take(keep),
+            given[keep],
+        )
     prediction, units, is_truncated = table.dense(keep, columns, len(classes))
     return Batch(kept, position, keys, given, prediction, units, is_truncated), rejections
 
@@ -129,7 +140,9 @@ class _Distributions:
         for size in np.unique(self.sizes).tolist():
             of_size = np.flatnonzero(self.sizes == size)
             cells = starts[of_size][:, None] + np.arange(size)
-            rows = self.flat[cells] if of_size.size < self.sizes.size else self.flat.reshape(-1, size)
+            rows = (
+                self.flat[cells] if of_size.size < self.sizes.size else self.flat.reshape(-1, size)
+            )
             found = fault_of(rows, self.is_partial[of_size])
             for i in np.flatnonzero(found != None):  # noqa: E711 - an elementwise comparison
                 text = _TEXT[found[i]].format(total=rows[i].sum())
@@ -176,18 +189,20 @@ def _values(form: list[float] | dict[str, float] | TopK) -> Sequence[float]:
 def _look_up(
     events: list[Event], table: _Distributions, classes: ClassList, faults: dict[int, Fault]
 ) -> tuple[NDArray[np.int16], dict[int, list[int]]]:
-    """Class numbers of labels, and of probabilities where they are not simply aligned. Adds to `faults`."""
-    lookup = {None: -1, **classes.index, **dict(enumerate(classes.alignment or ()))}
-    if classes.alignment != list(range(len(classes))):
-        lookup = {}
+    """Class numbers of labels, and of probabilities not simply aligned. Adds to `faults`."""
+    lookup: dict[str | int | None, int] = {}
+    if classes.alignment == list(range(len(classes))):
+        lookup |= {None: -1} | classes.index | dict(enumerate(classes.alignment))
     width = len(classes)
     annotation, prediction = EventType.ANNOTATION, EventType.PREDICTION
     given = [
-        lookup.get(event.label, -2) if event.type is annotation or event.type is prediction else -1
+        lookup.get(event.label, UNLISTED)
+        if event.type is annotation or event.type is prediction
+        else -1
         for event in events
     ]
     is_plain = (
-        -2 not in given
+        UNLISTED not in given
         and bool((table.sizes == width).all())
         and all(type(form) is list for form in table.forms if form is not None)
         and all(event.type is not EventType.CLASSES for event in events)

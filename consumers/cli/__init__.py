@@ -19,8 +19,8 @@ BUG = 70
 def labelwatch() -> None:
     """Watch the quality of labels as they are made.
 
-    Exit codes: 0 done, 1 done but records were rejected (--strict), 2 usage or configuration, 3 store,
-    4 source, 70 a bug.
+    Exit codes: 0 done, 1 done but records were rejected (--strict), 2 usage or configuration, 3
+    store, 4 source, 70 a bug.
     """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +13,17 @@ from consumers.config import read_settings
 from consumers.export import WHATS, export_to
 from consumers.store.read import Reader
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _SHOWN_MAX = 50
+_FLAGS = """
+SELECT annotation_id, example_id, annotator, given_label, suggested_label, label_score, model_version,
+    annotated_at
+FROM label_issues WHERE {where} ORDER BY label_score, annotation_id LIMIT ?
+"""
+_FLAG_COUNT = "SELECT count(*) FROM label_issues WHERE {where}"
 
-store_option = click.option("--store", metavar="PATH", help="The database; labelwatch.duckdb by default.")
+store_option = click.option(
+    "--store", metavar="PATH", help="The database; labelwatch.duckdb by default."
+)
 
 
 def _reader(store: str | None) -> Reader:
@@ -31,7 +35,7 @@ def _reader(store: str | None) -> Reader:
 @store_option
 @format_option
 def sql(statement: str, store: str | None, style: str | None) -> None:
-    """Run one query over the views: annotations, label_issues, classes, findings, dead_letters, …"""
+    """Run one query over the views: annotations, label_issues, classes, findings and more."""
     with _reader(store) as reader:
         show(reader.query(statement), style)
 
@@ -42,7 +46,9 @@ def sql(statement: str, store: str | None, style: str | None) -> None:
 @click.option("--annotator", help="Only this annotator's labels.")
 @click.option("--label", help="Only labels of this class.")
 @click.option("--model-version", help="Only examples that this model version judges.")
-@click.option("--limit", type=click.IntRange(min=0), help="Rows; 50 in a table and all elsewhere by default.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), help="Rows; 50 in a table and all elsewhere by default."
+)
 def flags(store: str | None, style: str | None, limit: int | None, **filters: str | None) -> None:
     """List suspect labels, most suspect first."""
     columns = {"annotator": "annotator", "label": "given_label", "model_version": "model_version"}
@@ -52,13 +58,8 @@ def flags(store: str | None, style: str | None, limit: int | None, **filters: st
         limit = _SHOWN_MAX
     with _reader(store) as reader:
         values = list(given.values())
-        found = reader.query(
-            "SELECT annotation_id, example_id, annotator, given_label, suggested_label, label_score, "
-            f"model_version, annotated_at FROM label_issues WHERE {where} "  # noqa: S608 - our own column names
-            "ORDER BY label_score, annotation_id LIMIT ?",
-            [*values, limit],
-        )
-        count = reader.query(f"SELECT count(*) FROM label_issues WHERE {where}", values).rows[0][0]  # noqa: S608
+        found = reader.query(_FLAGS.format(where=where), [*values, limit])
+        count = reader.query(_FLAG_COUNT.format(where=where), values).rows[0][0]
     show(found, style)
     if count > len(found.rows):
         tell(f"{len(found.rows):,} of {count:,} label issues; see more with --limit")
@@ -67,7 +68,9 @@ def flags(store: str | None, style: str | None, limit: int | None, **filters: st
 @click.command()
 @click.argument("example_id")
 @store_option
-@click.option("--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True)
+@click.option(
+    "--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True
+)
 def explain(example_id: str, store: str | None, style: str) -> None:
     """Every number behind the flags of an example: p, thresholds, rule, score, when and why."""
     with _reader(store) as reader:
@@ -87,4 +90,4 @@ def export(what: str, path: str, store: str | None) -> None:
         tell(f"{export_to(reader, what, Path(path)):,} annotations written to {path}")
 
 
-COMMANDS: tuple[Callable[..., Any], ...] = (sql, flags, explain, export)
+COMMANDS: tuple[click.Command, ...] = (sql, flags, explain, export)

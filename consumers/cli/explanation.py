@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _CLASSES_SHOWN = 10
 
 _ANNOTATIONS = """
-SELECT annotation_id, annotator, given_label, suggested_label, is_label_issue, label_score, self_confidence,
+SELECT annotation_id, annotator, given_label, suggested_label, is_label_issue, label_score,
+self_confidence,
     normalized_margin, pred_probs, model_version, revision, annotated_at, text, uri
 FROM annotations WHERE example_id = ? ORDER BY annotation_id
 """
@@ -27,11 +28,13 @@ LEFT JOIN (FROM classes WHERE model_version IS NOT DISTINCT FROM ?) t ON t.label
 ORDER BY c.class
 """
 _HISTORY = """
-SELECT found_at, kind, action, cause, score, txn_id FROM findings WHERE annotation_id = ? ORDER BY txn_id, kind
+SELECT found_at, kind, action, cause, score, txn_id FROM findings WHERE annotation_id = ? ORDER BY
+txn_id, kind
 """
 _DUPLICATES = """
-SELECT d.kind, d.set_id, list(o.example_id ORDER BY o.example_id) FILTER (o.example_id <> d.example_id) AS others
-FROM duplicates d JOIN duplicates o USING (set_id, kind) WHERE d.example_id = ? GROUP BY ALL ORDER BY d.kind
+SELECT d.kind, d.set_id, list(o.example_id ORDER BY o.example_id) FILTER (o.example_id <>
+d.example_id) AS others FROM duplicates d JOIN duplicates o USING (set_id, kind) WHERE d.example_id
+= ? GROUP BY ALL ORDER BY d.kind
 """
 
 
@@ -46,7 +49,9 @@ def explain_example(reader: Reader, example_id: str, style: str) -> str:
 def _facts(reader: Reader, example_id: str) -> dict[str, Any]:
     annotations = _dicts(reader, _ANNOTATIONS, example_id)
     pending = _dicts(
-        reader, "SELECT annotation_id, annotator, given_label, since FROM pending WHERE example_id = ?", example_id
+        reader,
+        "SELECT annotation_id, annotator, given_label, since FROM pending WHERE example_id = ?",
+        example_id,
     )
     prediction = _dicts(reader, "FROM predictions WHERE example_id = ?", example_id)
     if not (annotations or pending or prediction):
@@ -54,7 +59,7 @@ def _facts(reader: Reader, example_id: str) -> dict[str, Any]:
     shape = reader.query("SELECT value FROM store.setting WHERE name = 'shape'").rows[0][0]
     collision = Collision(json.loads(shape)["collision"])
     for each in annotations:
-        each |= _judgement(reader, each, collision)
+        each.update(_judgement(reader, each, collision))
         each["history"] = _dicts(reader, _HISTORY, each["annotation_id"])
     return {
         "example_id": example_id,
@@ -73,7 +78,9 @@ def _judgement(reader: Reader, annotation: dict[str, Any], collision: Collision)
     pred_probs = annotation.pop("pred_probs")
     found = explain(labels, pred_probs, cuts, annotation["given_label"], collision)
     assert found.is_label_issue == annotation["is_label_issue"], "explanation and flag agree"
-    assert found.suggested_label == annotation["suggested_label"], "explanation and suggestion agree"
+    assert found.suggested_label == annotation["suggested_label"], (
+        "explanation and suggestion agree"
+    )
     rows = zip(labels, pred_probs, cuts, found.is_confident, strict=True)
     return {
         "rule": found.rule,
@@ -90,13 +97,22 @@ def _dicts(reader: Reader, sql: str, parameter: str) -> list[dict[str, Any]]:
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
-    version = f", judged by model version {facts['model_version']}" if facts["model_version"] else ""
-    predicted = f"predicted {facts['predicted_label']}{version}" if facts["predicted_label"] else "no prediction"
+    version = (
+        f", judged by model version {facts['model_version']}" if facts["model_version"] else ""
+    )
+    predicted = (
+        f"predicted {facts['predicted_label']}{version}"
+        if facts["predicted_label"]
+        else "no prediction"
+    )
     lines = [f"example {facts['example_id']}: {predicted}"]
     for each in facts["annotations"]:
         lines += ["", *_annotation_lines(each)]
     for each in facts["pending"]:
-        lines += ["", f"{each['given_label']} by {each['annotator']}: waits for a prediction since {each['since']:%F %T}"]
+        lines += [
+            "",
+            f"{each['given_label']} by {each['annotator']}: waits since {each['since']:%F %T}",
+        ]
     for each in facts["duplicates"]:
         others = ", ".join(each["others"][:10])
         lines += ["", f"{each['kind'].replace('_', ' ')} with {others} (set {each['set_id']})"]
@@ -108,7 +124,7 @@ def _annotation_lines(each: dict[str, Any]) -> list[str]:
     lines = [
         f"{each['given_label']} by {each['annotator']} (annotation {each['annotation_id']}): {verdict}",
         f"  {each['rule']}",
-        f"  label score {each['label_score']:.6g} (self-confidence), normalized margin {each['normalized_margin']:.6g}",
+        f"  label score {each['label_score']:.6g}, margin {each['normalized_margin']:.6g}",
         f"  {'class':<24} {'p':>12} {'threshold':>12}  confident (p ≥ threshold − 1e-6)",
     ]
     ranked = sorted(each["classes"], key=lambda row: (not row["is_confident"], -row["p"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 import click
 from rich.console import Console
@@ -21,13 +21,17 @@ from consumers.validation import validate_source
 from consumers.wiring import open_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from consumers.loop import Line, Totals
 
-config_option = click.option("--config", metavar="FILE", help="Settings; labelwatch.toml where it exists.")
-store_option = click.option("--store", metavar="PATH", help="The database; labelwatch.duckdb by default.")
-classes_option = click.option("--classes", metavar="A,B,…", help="The class list, in the order of pred_probs.")
+config_option = click.option(
+    "--config", metavar="FILE", help="Settings; labelwatch.toml where it exists."
+)
+store_option = click.option(
+    "--store", metavar="PATH", help="The database; labelwatch.duckdb by default."
+)
+classes_option = click.option(
+    "--classes", metavar="A,B,…", help="The class list, in the order of pred_probs."
+)
 
 
 def _settings(config: str | None, store: str | None, classes: str | None) -> Settings:
@@ -41,8 +45,10 @@ def _settings(config: str | None, store: str | None, classes: str | None) -> Set
 @store_option
 @classes_option
 @click.option("--strict", is_flag=True, help="Exit with 1 where records were rejected.")
-@click.option("--keep-going", is_flag=True, help="Go on even where nearly all records are rejected.")
-def replay(files: tuple[str, ...], strict: bool, keep_going: bool, **flags: str | None) -> None:
+@click.option(
+    "--keep-going", is_flag=True, help="Go on even where nearly all records are rejected."
+)
+def replay(files: tuple[str, ...], *, strict: bool, keep_going: bool, **flags: str | None) -> None:
     """Read JSONL, Parquet or CSV files, or - for stdin, into the store.
 
     Run again, it goes on where it was.
@@ -50,8 +56,13 @@ def replay(files: tuple[str, ...], strict: bool, keep_going: bool, **flags: str 
     settings = _settings(**flags)
     source = FileSource(files, settings.value_bytes_max, settings.fields)
     try:
-        with open_line(settings, "labelwatch replay") as line, _Progress(line, settings) as progress:
-            totals = run(line, source, Breaker(is_armed=not keep_going), Stopping(), progress.update)
+        with (
+            open_line(settings, "labelwatch replay") as line,
+            _Progress(line, settings) as progress,
+        ):
+            totals = run(
+                line, source, Breaker(is_armed=not keep_going), Stopping(), progress.update
+            )
             progress.check_parity()
             tell(_summary(line, totals))
     finally:
@@ -69,7 +80,7 @@ class _Progress:
         self._checked_at = self._started_at = time.monotonic()
         self._status = Console(stderr=True).status("reading …") if sys.stderr.isatty() else None
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Self:
         if self._status:
             self._status.start()
         return self
@@ -98,7 +109,9 @@ def _summary(line: Line, totals: Totals) -> str:
     issues = sum(int(each.issue_count.sum()) for each in line.state.label_issues.strata.values())
     parts = [f"{totals.records:,} records read", f"{totals.rejected:,} rejected"]
     if totals.reasons:
-        parts[-1] += f" ({', '.join(f'{reason} {n:,}' for reason, n in totals.reasons.most_common())})"
+        parts[-1] += (
+            f" ({', '.join(f'{reason} {n:,}' for reason, n in totals.reasons.most_common())})"
+        )
     ledger = line.state.ledger
     parts.append(f"{issues:,} label issues")
     if ledger.pending_count:
@@ -110,12 +123,22 @@ def _summary(line: Line, totals: Totals) -> str:
 @click.argument("file")
 @config_option
 @classes_option
-@click.option("--limit", type=click.IntRange(min=1), default=10_000, show_default=True, help="Records to read.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Records to read.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 where records would be rejected.")
-def validate(file: str, limit: int, strict: bool, config: str | None, classes: str | None) -> None:
+def validate(
+    file: str, *, limit: int, strict: bool, config: str | None, classes: str | None
+) -> None:
     """Say what would be accepted, what rejected and why, and which mapping would help. Writes nothing."""
     settings = _settings(config, None, classes)
-    report = validate_source(FileSource([file], settings.value_bytes_max, settings.fields), settings, limit)
+    report = validate_source(
+        FileSource([file], settings.value_bytes_max, settings.fields), settings, limit
+    )
     click.echo(report.text)
     if strict and report.rejected_count:
         sys.exit(1)
@@ -140,11 +163,11 @@ def rebuild_command(**flags: str | None) -> None:
 @click.command()
 @click.option("--once", is_flag=True, help="Run at full speed, print what was found, and end.")
 @click.option("--store", metavar="PATH", help="Keep the database here; thrown away by default.")
-def demo(once: bool, store: str | None) -> None:
+def demo(*, once: bool, store: str | None) -> None:
     """Handwritten digits with planted label errors: what labelwatch finds, and how much of it is right."""
     if not once:
         raise UsageError("demo: only `labelwatch demo --once` exists so far")
     run_demo(store)
 
 
-COMMANDS: tuple[Callable[..., Any], ...] = (replay, validate, check_config, rebuild_command, demo)
+COMMANDS: tuple[click.Command, ...] = (replay, validate, check_config, rebuild_command, demo)

@@ -49,11 +49,15 @@ def show(result: Result, style: str | None) -> None:
         show_table(result.columns, result.rows)
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None
+) -> None:
     """Print rows as a table, on a terminal in its width, in a pipe as wide as they are."""
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        is_number = any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
+        is_number = any(
+            isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows
+        )
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_short(value)) for value in row))
@@ -61,7 +65,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str
     console.print(table)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - whatever DuckDB returns
+def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - whatever DuckDB returns, a case a kind
     """A value as JSON can hold it: times in RFC 3339 (UTC), bytes as text or base64."""
     match value:
         case dt.datetime():

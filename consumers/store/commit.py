@@ -80,20 +80,29 @@ class Committer:
             ("model_version", state.model_versions.names, stored.model_version_count),
         ):
             numbers = pa.array(range(known, len(names)), pa.int32())
-            self._tables.insert(table, pa.table({"number": numbers, "name": pa.array(names[known:], pa.string())}))
+            self._tables.insert(
+                table, pa.table({"number": numbers, "name": pa.array(names[known:], pa.string())})
+            )
         new = state.partitions[stored.partition_count :]
         self._tables.insert(
             "partition",
             pa.table(
                 {
-                    "source": pa.array(range(stored.partition_count, len(state.partitions)), pa.int32()),
+                    "source": pa.array(
+                        range(stored.partition_count, len(state.partitions)), pa.int32()
+                    ),
                     "topic": pa.array([each.topic for each in new], pa.string()),
                     "number": pa.array([each.number for each in new], pa.int32()),
                 }
             ),
         )
-        found = {load.AUTHORITY: str(state.classes.authority), load.ALIGNMENT: state.classes.alignment}
-        changed = {name: value for name, value in found.items() if self.settings.get(name) != value}
+        found = {
+            load.AUTHORITY: str(state.classes.authority),
+            load.ALIGNMENT: state.classes.alignment,
+        }
+        changed = {
+            name: value for name, value in found.items() if self.settings.get(name) != value
+        }
         self.write_settings(changed)
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
@@ -159,12 +168,16 @@ class Committer:
         self._tables.replace("joint", sql.DELETE_JOINT, rows.joint_table(number, stratum, changed))
 
     def _write_arrival(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
-        sources = np.array([state.partitions.index(each) for each in arrival.records.partitions], np.int32)
+        sources = np.array(
+            [state.partitions.index(each) for each in arrival.records.partitions], np.int32
+        )
         if arrival.is_redrive:
             self._tables.delete(sql.DELETE_DEAD_LETTERS, _coordinates(arrival.records, sources))
         letters = rows.dead_letter_table(arrival.records, step.rejections, sources, txn_id)
         self._tables.insert("dead_letter", letters)
-        self._tables.replace("position", sql.DELETE_POSITIONS, _position_table(arrival.positions, state))
+        self._tables.replace(
+            "position", sql.DELETE_POSITIONS, _position_table(arrival.positions, state)
+        )
         outcome = step.outcome
         more = {
             "accepted": len(step.batch),
@@ -196,6 +209,8 @@ def _position_table(positions: Mapping[Partition, Position], state: State) -> pa
         {
             "source": pa.array([state.partitions.index(each) for each in positions], pa.int32()),
             "next_offset": pa.array([each.next_offset for each in positions.values()], pa.int64()),
-            "fingerprint": pa.array([each.fingerprint for each in positions.values()], pa.string()),
+            "fingerprint": pa.array(
+                [each.fingerprint for each in positions.values()], pa.string()
+            ),
         }
     )

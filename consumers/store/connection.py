@@ -41,7 +41,8 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.FatalException as error:
-        # The instance is dead and the outcome of the last commit unknown; a new process reads it from the file.
+        # The instance is dead and the outcome of the last commit unknown; a new process reads it
+        # from the file.
         raise StoreError(
             f"{path}: DuckDB stopped ({first_line(error)}). Nothing is lost: keep {path.name} and "
             f"{path.name}.wal as they are, make room or check the disk, and start again"
@@ -51,12 +52,16 @@ def translated(path: Path) -> Iterator[None]:
         if "Conflicting lock" in text or "Could not set lock" in text:
             holder = holder_of(path) or _holder_in(str(error))
             raise StoreLocked(str(path), holder) from error
-        if re.search(r"No space left|File too large|failed to commit|Could not write", text, re.IGNORECASE):
+        if re.search(
+            r"No space left|File too large|failed to commit|Could not write", text, re.IGNORECASE
+        ):
             raise StoreError(
                 f"{path}: the disk is full ({text}). The last batch was not stored, nothing is lost: "
                 "make room and start again"
             ) from error
-        if isinstance(error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException):
+        if isinstance(
+            error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException
+        ):
             raise StoreError(
                 f"{path} cannot be read ({text}). Keep it and its .wal file; restore a copy, or move both "
                 "away and replay the input"

@@ -103,7 +103,9 @@ def check(db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...])
         statistics = stratum.statistics
         restored = (statistics.count, statistics.self_confidence_sum, stratum.issue_count)
         if not np.array_equal(counts, restored):
-            wrong.append(f"class statistics of model version {state.model_versions.names[number]!r}")
+            wrong.append(
+                f"class statistics of model version {state.model_versions.names[number]!r}"
+            )
     joint = _numpy(db, sql.STORED_JOINT)
     for number, stratum in strata.items():
         at = joint["stratum"] == number

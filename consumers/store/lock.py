@@ -1,9 +1,9 @@
 """Two small files beside the database: who holds it, and how far it had come.
 
-`<store>.lock` is held with flock while a process writes. DuckDB's own lock is a POSIX one, which any
-close() of the file in this process would drop; this one is the real fence.
-`<store>.mark` names the last transaction known to be durable. A database that opens with an older one has
-lost its write-ahead log, which DuckDB cannot tell.
+`<store>.lock` is held with flock while a process writes. DuckDB's own lock is a POSIX one, which
+any close() of the file in this process would drop; this one is the real fence. `<store>.mark`
+names the last transaction known to be durable. A database that opens with an older one has lost
+its write-ahead log, which DuckDB cannot tell.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Lock:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StoreError(f"{path}: {error.strerror}; check the folder and its permissions") from error
+            raise StoreError(
+                f"{path}: {error.strerror}; check the folder and its permissions"
+            ) from error
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -60,12 +62,14 @@ class Mark:
 
     def check(self, store_id: str, txn_id: int) -> None:
         """Raises: StoreError when the database is older than it was."""
-        known_id, _, known = os.pread(self._fd, self._WIDTH, 0).decode("ascii", "replace").partition(" ")
+        known_id, _, known = (
+            os.pread(self._fd, self._WIDTH, 0).decode("ascii", "replace").partition(" ")
+        )
         if known_id == store_id and known.strip().isdecimal() and int(known) > txn_id:
             raise StoreError(
                 f"the database ends at transaction {txn_id}, but {self.path} says that {int(known)} was "
-                "durable: its .wal file is missing or an old copy was put back. Restore the .wal file; or, to "
-                f"go on from the older state and read the rest again, delete {self.path}"
+                "durable: its .wal file is missing or an old copy was put back. Restore the .wal file; "
+                f"or, to go on from the older state and read the rest again, delete {self.path}"
             )
         self.write(store_id, txn_id)
 

@@ -58,5 +58,6 @@ def check_version(version: int) -> None:
     newest = migrations()[-1][0]
     if version > newest:
         raise StoreError(
-            f"the database has schema {version}, this labelwatch knows up to {newest}; install a newer labelwatch"
+            f"the database has schema {version}, this labelwatch knows up to {newest}; "
+            "install a newer labelwatch"
         )

@@ -69,4 +69,6 @@ def recompute(
 def _newly_retracted(db: duckdb.DuckDBPyConnection, state: State) -> pa.Table:
     db.execute("DELETE FROM store.retracted")
     table = state.ledger.annotations
-    return pa.table({"annotation": np.flatnonzero(table.is_retracted[: table.size]).astype(np.int32)})
+    return pa.table(
+        {"annotation": np.flatnonzero(table.is_retracted[: table.size]).astype(np.int32)}
+    )

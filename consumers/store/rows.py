@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 VALUE_BYTES_MAX = 1 << 20
 """Bytes of a dead letter's value that are kept."""
 
-_WIDE = ("text", "content_hash", "embedding", "uri", "metadata", "is_gold", "expected_label", "lead_time_s")
+_WIDE = (
+    "text",
+    "content_hash",
+    "embedding",
+    "uri",
+    "metadata",
+    "is_gold",
+    "expected_label",
+    "lead_time_s",
+)
 _WIDE_TYPES = (
     pa.string(), pa.string(), pa.binary(), pa.string(), pa.string(), pa.bool_(), pa.string(), pa.float64(),
 )  # fmt: skip
@@ -72,7 +81,9 @@ def example_table(step: Step, state: State, txn_id: int) -> tuple[pa.Table, Rows
     old = rows[is_old]
     new = np.arange(step.example_start, len(ledger.example_ids), dtype=np.int32)
     rows = np.concatenate((old, new))
-    events = [step.batch.events[i].example_id for i in np.concatenate((named, step.example_starts))]
+    events = [
+        step.batch.events[i].example_id for i in np.concatenate((named, step.example_starts))
+    ]
     ids = ledger.example_ids.ids(rows)
     columns = {
         "example": rows,
@@ -270,7 +281,9 @@ def _wide_columns(events: list[Event], classes: ClassList) -> dict[str, pa.Array
         columns: Iterable[Any] = [pa.nulls(len(events), kind) for kind in _WIDE_TYPES]
         return dict(zip(_WIDE, columns, strict=True))
     values = [list(column) for column in zip(*wide, strict=True)]
-    values[4] = [None if each is None else msgspec.json.encode(each).decode() for each in values[4]]
+    values[4] = [
+        None if each is None else msgspec.json.encode(each).decode() for each in values[4]
+    ]
     values[6] = [_name(each, classes) for each in values[6]]
     return {
         name: pa.array(column, kind)
@@ -291,7 +304,11 @@ def _text(label: str | int | None) -> str | None:
 
 def _lists(units: NDArray[np.uint32]) -> pa.Array:
     count, width = units.shape
-    offsets = pa.array(np.arange(0, (count + 1) * width, width, dtype=np.int32) if width else np.zeros(count + 1, np.int32))
+    offsets = pa.array(
+        np.arange(0, (count + 1) * width, width, dtype=np.int32)
+        if width
+        else np.zeros(count + 1, np.int32)
+    )
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(units).reshape(-1)))
 
 

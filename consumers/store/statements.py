@@ -10,14 +10,15 @@ ANNOTATORS = "SELECT name FROM store.annotator ORDER BY annotator"
 MODEL_VERSIONS = "SELECT name FROM store.model_version ORDER BY stratum"
 COUNTERS = "SELECT name, value FROM store.counter"
 LAST_TXN = "SELECT coalesce(max(txn_id), 0) FROM store.txn"
-HAS_EVENTS = (
-    "SELECT EXISTS (FROM store.annotation) OR EXISTS (FROM store.example) OR EXISTS (FROM store.review)"
-)
+HAS_EVENTS = """
+SELECT EXISTS (FROM store.annotation) OR EXISTS (FROM store.example) OR EXISTS (FROM store.review)
+"""
 
 ANNOTATIONS = """
 SELECT annotation, id_low, id_high, example, annotator, given, revision, time_us, source, position,
     content_low IS NOT NULL AS has_content,
-    coalesce(content_low, 0)::UBIGINT AS content_low, coalesce(content_high, 0)::UBIGINT AS content_high
+    coalesce(content_low, 0)::UBIGINT AS content_low, coalesce(content_high, 0)::UBIGINT AS
+    content_high
 FROM store.annotation
 """
 EXAMPLES = """
@@ -27,14 +28,15 @@ FROM store.example
 PREDICTION_KEYS = "SELECT example, revision, time_us, source, position FROM store.prediction_key"
 MARKERS = "SELECT example, annotator, revision, time_us, source, position FROM store.marker"
 STORED_STATISTICS = """
-SELECT stratum, class, annotation_count, self_confidence_sum, label_issue_count FROM store.class_statistics
+SELECT stratum, class, annotation_count, self_confidence_sum, label_issue_count FROM
+store.class_statistics
 """
 STORED_JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
 FLAG_COUNTS = "SELECT kind, count(*) FROM store.flag GROUP BY kind"
 DEAD_LETTERS = """
-SELECT p.topic, p.number, d.position, d.record_key, d.time_us, CASE WHEN NOT d.is_null THEN d.value END
-FROM store.dead_letter d JOIN store.partition p USING (source)
-WHERE d.size = octet_length(d.value) ORDER BY d.txn_id, d.source, d.position
+SELECT p.topic, p.number, d.position, d.record_key, d.time_us, CASE WHEN NOT d.is_null THEN d.value
+END FROM store.dead_letter d JOIN store.partition p USING (source) WHERE d.size =
+octet_length(d.value) ORDER BY d.txn_id, d.source, d.position
 """
 
 DELETE_ANNOTATIONS = "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch)"
@@ -43,7 +45,8 @@ DELETE_VERDICTS = "DELETE FROM store.verdict WHERE example IN (SELECT value FROM
 DELETE_RETRACTED = "DELETE FROM store.retracted WHERE annotation IN (SELECT value FROM batch)"
 DELETE_FLAGS = "DELETE FROM store.flag WHERE kind = ? AND annotation IN (SELECT value FROM batch)"
 DELETE_STATISTICS = """
-DELETE FROM store.class_statistics s USING batch b WHERE s.stratum = b.stratum AND s.class = b.class
+DELETE FROM store.class_statistics s USING batch b WHERE s.stratum = b.stratum AND s.class =
+b.class
 """
 DELETE_JOINT = """
 DELETE FROM store.joint j USING batch b
@@ -64,7 +67,8 @@ WITH self AS (
     FROM store.live GROUP BY ALL
 ), cut AS (
     SELECT m.stratum, c.class,
-        CASE WHEN s.n IS NULL THEN 2.0 ELSE greatest(s.total::DOUBLE / 1073741824 / s.n, 2e-6) END AS threshold
+        CASE WHEN s.n IS NULL THEN 2.0 ELSE greatest(s.total::DOUBLE / 1073741824 / s.n, 2e-6) END
+        AS threshold
     FROM store.model_version m CROSS JOIN store.class c
     LEFT JOIN self s ON s.stratum = m.stratum AND s.class = c.class
 ), cuts AS (
@@ -78,8 +82,8 @@ WITH self AS (
     SELECT stratum, given,
         CASE WHEN len(classes) = 1 THEN classes[1]
         WHEN $collision = 'cleanlab' THEN list_position(units, list_max(units)) - 1
-        ELSE list_reduce(classes, lambda a, b: CASE WHEN units[b + 1] > units[a + 1] THEN b ELSE a END)
-        END AS suggested
+        ELSE list_reduce(classes, lambda a, b: CASE WHEN units[b + 1] > units[a + 1] THEN b ELSE a
+        END) END AS suggested
     FROM confident WHERE len(classes) > 0
 ), recounted AS (
     SELECT stratum, given, suggested, count(*) AS n FROM suggested GROUP BY ALL
@@ -96,7 +100,8 @@ SELECT
 USED_CLASSES = """
 SELECT label FROM store.class WHERE class IN (
     SELECT given FROM store.annotation
-    UNION SELECT unnest(list_filter(range(len(units)), lambda k: units[k + 1] > 0)) FROM store.example
+    UNION SELECT unnest(list_filter(range(len(units)), lambda k: units[k + 1] > 0)) FROM
+    store.example
 ) ORDER BY class
 """
 RENUMBER_GIVEN = "UPDATE store.annotation SET given = $moved[given + 1] WHERE given >= 0"
@@ -105,10 +110,13 @@ UPDATE store.example
 SET units = list_transform($back, lambda k: CASE WHEN k = 0 THEN 0 ELSE coalesce(units[k], 0) END)
 WHERE stratum >= 0
 """
-REMEMBER_FLAGS = "CREATE OR REPLACE TEMP TABLE flag_before AS SELECT kind, annotation, score FROM store.flag"
+REMEMBER_FLAGS = (
+    "CREATE OR REPLACE TEMP TABLE flag_before AS SELECT kind, annotation, score FROM store.flag"
+)
 FLAG_DIFFERENCES = """
 INSERT INTO store.finding
-SELECT $txn_id, coalesce(n.kind, b.kind), CASE WHEN b.kind IS NULL THEN 'raised' ELSE 'cleared' END,
+SELECT $txn_id, coalesce(n.kind, b.kind), CASE WHEN b.kind IS NULL THEN 'raised' ELSE 'cleared'
+END,
     'threshold', coalesce(n.annotation, b.annotation), coalesce(n.score, b.score)
 FROM store.flag n FULL JOIN flag_before b ON n.kind = b.kind AND n.annotation = b.annotation
 WHERE n.kind IS NULL OR b.kind IS NULL

@@ -1,8 +1,9 @@
 """Exact duplicates: live annotations of different examples with equal content, and those that disagree.
 
-Equal content is an equal 128-bit id (monitor/content.py). A set in which two examples share a content is
-a set of duplicates; where its given labels differ, every member is flagged with `conflicting_labels` too.
-A set's members are looked at one by one only when the status of the whole set changes.
+Equal content is an equal 128-bit id (monitor/content.py). A set in which two examples share a
+content is a set of duplicates; where its given labels differ, every member is flagged with
+`conflicting_labels` too. A set's members are looked at one by one only when the status of the
+whole set changes.
 """
 
 from __future__ import annotations
@@ -122,7 +123,9 @@ class Duplicates:
         """Give contents that nobody else has to their annotation; which ones that settles."""
         ordered = np.sort(contents)
         shared = ordered[1:][ordered[1:] == ordered[:-1]]
-        is_alone = (contents >= 0) & (self._singles.annotation[contents] == NOBODY)
+        is_alone: NDArray[np.bool_] = (contents >= 0) & (
+            self._singles.annotation[contents] == NOBODY
+        )
         is_alone &= ~np.isin(contents, shared)
         self._singles.annotation[contents[is_alone]] = rows[is_alone]
         return is_alone
@@ -150,7 +153,9 @@ class Duplicates:
             known, was = self._flagged.get(row, (NOBODY, _CALM))
             for kind, had, has in zip(_KINDS, was, status, strict=True):
                 if had != has:
-                    found[kind].append((row, Action.RAISED if has else Action.CLEARED, content if has else known))
+                    found[kind].append(
+                        (row, Action.RAISED if has else Action.CLEARED, content if has else known)
+                    )
                 elif has and known != content:
                     found[kind].append((row, Action.CHANGED, content))
             if any(status):

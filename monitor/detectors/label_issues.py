@@ -1,10 +1,11 @@
 """Confident learning, exact after every batch: which given labels the model's confident suggestions deny.
 
-Thresholds, joint and issues are kept per model version (a *stratum*). A suggestion belongs to an example
-(its probabilities against its stratum's cuts); a cell of the joint and a flag belong to an annotation.
-One batch does this in each stratum it touches: take back what its annotations contributed, add what they
-contribute now, move the cuts, judge afresh the examples that the cuts may have crossed and those of the
-batch, and move the cells of annotations whose example got another suggestion.
+Thresholds, joint and issues are kept per model version (a *stratum*). A suggestion belongs to an
+example (its probabilities against its stratum's cuts); a cell of the joint and a flag belong to an
+annotation. One batch does this in each stratum it touches: take back what its annotations
+contributed, add what they contribute now, move the cuts, judge afresh the examples that the cuts
+may have crossed and those of the batch, and move the cells of annotations whose example got
+another suggestion.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitor.columns import Columns
-from monitor.distinct import distinct
 from monitor.detectors.protocol import Action, Flags, Kind
+from monitor.distinct import distinct
 from monitor.ledger import Cause
 from monitor.statistics.class_statistics import ClassStatistics
 from monitor.statistics.confident_joint import Collision, ConfidentJoint, is_label_issue, suggest
@@ -83,7 +84,8 @@ class Stratum:
 class Verdicts:
     """What one update changed: examples with another suggested label, and the strata it touched.
 
-    `was` and `now` are INACTIVE for an example that had, or has, no live annotation. Shape: (v,) each.
+    `was` and `now` are INACTIVE for an example that had, or has, no live annotation. Shape: (v,)
+    each.
     """
 
     examples: Rows
@@ -101,7 +103,7 @@ class _Moved:
 
 
 class LabelIssues:
-    """The detector of label issues. Source: cleanlab 2.9, `filter_by="confident_learning"`, at every commit."""
+    """The detector of label issues. Source: cleanlab 2.9, `filter_by="confident_learning"`."""
 
     def __init__(self, collision: Collision) -> None:
         self.collision = collision
@@ -165,14 +167,12 @@ class LabelIssues:
         is_moved = is_changed & (known != INACTIVE)
         moved = self._others(ledger, changes, judged[is_moved], known[is_moved])
         given, suggested = self._cells(ledger, moved.annotations)
-        stratum.joint = (
-            stratum.joint.revert(
-                np.concatenate((before.given[leaves], given)),
-                np.concatenate((suggested_before[leaves], moved.suggested_before)),
-            ).update(
-                np.concatenate((after.given[joins], given)),
-                np.concatenate((label[after.example[joins]], suggested)),
-            )
+        stratum.joint = stratum.joint.revert(
+            np.concatenate((before.given[leaves], given)),
+            np.concatenate((suggested_before[leaves], moved.suggested_before)),
+        ).update(
+            np.concatenate((after.given[joins], given)),
+            np.concatenate((label[after.example[joins]], suggested)),
         )
         fresh = distinct(changes.rescored, changes.arrived)
         fresh = fresh[
@@ -182,7 +182,9 @@ class LabelIssues:
         stratum.join(fresh)
         return moved
 
-    def _cells(self, ledger: Ledger, annotations: Rows) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    def _cells(
+        self, ledger: Ledger, annotations: Rows
+    ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         """Given and suggested label of live annotations."""
         table = ledger.annotations
         return table.given[annotations], self.suggestions.label[table.example[annotations]]
@@ -223,7 +225,8 @@ class LabelIssues:
         rows, before, after = changes.annotations, changes.before, changes.after
         was = self.issues.is_raised[rows]
         suggested = self.suggestions.label[after.example]
-        # Only a label that is not the suggested one can be an issue: most rows need no second look.
+        # Only a label that is not the suggested one can be an issue: most rows need no second
+        # look.
         suspects = np.flatnonzero(after.is_live & (suggested != after.given) & (suggested >= 0))
         now = np.zeros(rows.size, np.bool_)
         now[suspects] = self._judge(ledger, rows[suspects])
@@ -235,7 +238,8 @@ class LabelIssues:
         self._count(before.stratum[was], before.given[was], -1)
         self._count(after.stratum[now], after.given[now], 1)
         self.issues.is_raised[rows] = now
-        return _diff(rows, was, now, is_other, changes.cause, after.self_units)
+        at = np.flatnonzero((was != now) | (was & now & is_other))
+        return _flags(rows[at], was[at], now[at], changes.cause[at], after.self_units[at])
 
     def _flags_of_moved(self, ledger: Ledger, moved: _Moved) -> Flags:
         rows = moved.annotations
@@ -245,8 +249,9 @@ class LabelIssues:
         self._count(side.stratum[was], side.given[was], -1)
         self._count(side.stratum[now], side.given[now], 1)
         self.issues.is_raised[rows] = now
-        cause = np.full(rows.size, Cause.THRESHOLD, np.int8)
-        return _diff(rows, was, now, np.ones(rows.size, np.bool_), cause, side.self_units)
+        at = np.flatnonzero(was | now)
+        cause = np.full(at.size, Cause.THRESHOLD, np.int8)
+        return _flags(rows[at], was[at], now[at], cause, side.self_units[at])
 
     def _count(self, stratum: Rows, given: NDArray[np.int16], sign: int) -> None:
         for number in distinct(stratum).tolist():
@@ -255,19 +260,18 @@ class LabelIssues:
             self.strata[number].issue_count = counts + sign * more
 
 
-def _diff(
-    rows: Rows, was: Mask, now: Mask, is_other: Mask, cause: NDArray[np.int8], self_units: NDArray[np.int64]
+def _flags(
+    rows: Rows, was: Mask, now: Mask, cause: NDArray[np.int8], self_units: NDArray[np.int64]
 ) -> Flags:
-    """The flags that differ between two moments."""
-    at = np.flatnonzero((was != now) | (was & now & is_other))
-    action = np.where(~was[at], Action.RAISED, np.where(now[at], Action.CHANGED, Action.CLEARED))
+    """Changes of the flags of these rows."""
+    action = np.where(~was, Action.RAISED, np.where(now, Action.CHANGED, Action.CLEARED))
     return Flags(
         Kind.LABEL_ISSUE,
-        rows[at],
+        rows,
         action.astype(np.int8),
-        cause[at],
-        self_units[at] / UNIT,
-        np.full(at.size, -1, np.int32),
+        cause,
+        self_units / UNIT,
+        np.full(rows.size, -1, np.int32),
     )
 
 

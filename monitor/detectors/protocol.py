@@ -1,7 +1,7 @@
 """What a detector is: something that sees how annotations changed and says which flags did.
 
-A detector is one file here, one line in `DETECTORS` and a view over its kind of flag. It keeps what it
-needs about rows in memory; after `restore` it stands as if it had seen every event.
+A detector is one file here, one line in `DETECTORS` and a view over its kind of flag. It keeps
+what it needs about rows in memory; after `restore` it stands as if it had seen every event.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Action(IntEnum):
 class Flags:
     """Changes of one kind of flag: at most one per annotation and batch. Shape: (f,) each.
 
-    `score` is low where the annotation is suspect. `set_number` joins annotations that belong together,
+    `score` is low where the annotation is suspect. `set_number` joins annotations that belong
+    together,
     -1 where the kind has no sets. `cause` is a `ledger.Cause`.
     """
 
@@ -62,8 +63,8 @@ class Flags:
 class Detector(Protocol):
     """Keeps one kind of judgement about live annotations up to date.
 
-    Laws (tests/laws/test_detectors.py): the flags that stand after a stream do not depend on how it was
-    cut into batches; an empty batch changes nothing; what is retracted leaves no trace.
+    Laws (tests/laws/test_detectors.py): the flags that stand after a stream do not depend on how
+    it was cut into batches; an empty batch changes nothing; what is retracted leaves no trace.
     """
 
     def update(self, ledger: Ledger, changes: Changes) -> tuple[Flags, ...]:

@@ -42,12 +42,16 @@ class ClassStatistics:
         """The statistics of nothing: the identity of `merge`."""
         return ClassStatistics(np.zeros(class_count, np.int64), np.zeros(class_count, np.int64))
 
-    def update(self, given: NDArray[np.integer], self_units: NDArray[np.integer]) -> ClassStatistics:
+    def update(
+        self, given: NDArray[np.integer], self_units: NDArray[np.integer]
+    ) -> ClassStatistics:
         """With annotations of these given labels and self-confidences added. Shape: (n,) each."""
         count, total = self._of(given, self_units)
         return ClassStatistics(self.count + count, self.self_confidence_sum + total)
 
-    def revert(self, given: NDArray[np.integer], self_units: NDArray[np.integer]) -> ClassStatistics:
+    def revert(
+        self, given: NDArray[np.integer], self_units: NDArray[np.integer]
+    ) -> ClassStatistics:
         """With annotations that were added before taken back, to the last bit."""
         count, total = self._of(given, self_units)
         assert (self.count >= count).all(), "took back more annotations than were added"
@@ -82,7 +86,8 @@ class ClassStatistics:
         """
         means = np.full(self.count.size, UNSEEN)
         np.divide(self.self_confidence_sum / UNIT, self.count, out=means, where=self.count > 0)
-        return np.maximum(means, FLOOR)
+        thresholds: Thresholds = np.maximum(means, FLOOR)
+        return thresholds
 
     def cuts(self) -> Counts:
         """The least number of units that is confident in each class: p ≥ t − 1e-6 ⇔ units ≥ cut.
@@ -91,7 +96,9 @@ class ClassStatistics:
         """
         return np.ceil((self.class_thresholds() - SLACK) * UNIT).astype(np.int64)
 
-    def _of(self, given: NDArray[np.integer], self_units: NDArray[np.integer]) -> tuple[Counts, Counts]:
+    def _of(
+        self, given: NDArray[np.integer], self_units: NDArray[np.integer]
+    ) -> tuple[Counts, Counts]:
         size = self.count.size
         # bincount adds float64: exact for a batch, whose sum stays far below 2⁵³.
         total = np.bincount(given, weights=self_units, minlength=size)

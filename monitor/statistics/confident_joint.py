@@ -54,22 +54,28 @@ def suggest(units: Units, cuts: Counts, collision: Collision) -> Labels:
 
 
 def is_label_issue(
-    given: NDArray[np.integer], suggested: Labels, self_units: NDArray[np.integer], top_units: NDArray[np.integer]
+    given: NDArray[np.integer],
+    suggested: Labels,
+    self_units: NDArray[np.integer],
+    top_units: NDArray[np.integer],
 ) -> NDArray[np.bool_]:
     """Whether annotations are label issues: suggested otherwise, and not close to the top.
 
     *Close*: the given label has the highest probability once 1e-6 is added to it. Shape: (n,) each.
-    Source: cleanlab.filter.find_label_issues(filter_by="confident_learning") and its _reduce_issues.
+    Source: cleanlab.filter.find_label_issues(filter_by="confident_learning") and its
+    _reduce_issues.
     """
-    is_close = top_units - self_units <= CLOSE_UNITS
-    return (suggested != NONE) & (suggested != given) & ~is_close
+    is_issue: NDArray[np.bool_] = (suggested != NONE) & (suggested != given)
+    is_issue &= top_units - self_units > CLOSE_UNITS
+    return is_issue
 
 
 @dataclass(frozen=True, slots=True)
 class ConfidentJoint:
     """Counts of (given, suggested) over live annotations whose example has a suggested label.
 
-    Shape: (K, K), rows given, columns suggested. Raw counts: cleanlab also raises its diagonal to 1.
+    Shape: (K, K), rows given, columns suggested. Raw counts: cleanlab also raises its diagonal to
+    1.
 
     >>> one = ConfidentJoint.empty(2).update(np.array([0, 1]), np.array([1, NONE]))
     >>> one.count.tolist(), one.revert(np.array([0]), np.array([1])) == ConfidentJoint.empty(2)

@@ -1,13 +1,14 @@
 """Which examples a moving threshold may have crossed, found without looking at the others.
 
-When the cut of class k moves, only examples whose probability of k lies between the old and the new cut
-can change. So each class keeps the examples within a window around its cut, of width ~ 1/√n: a mean of
-n values wanders by that much while n doubles. Everything outside has a settled status. A window is read
-anew from all examples when its cut leaves it, and all windows when the number of examples has doubled:
-amortised, that is constant work per event.
+When the cut of class k moves, only examples whose probability of k lies between the old and the
+new cut can change. So each class keeps the examples within a window around its cut, of width ~
+1/√n: a mean of n values wanders by that much while n doubles. Everything outside has a settled
+status. A window is read anew from all examples when its cut leaves it, and all windows when the
+number of examples has doubled: amortised, that is constant work per event.
 
-An entry may be a ghost (the example left, or was scored anew): entries name candidates, which the caller
-judges afresh from their current probabilities. So ghosts and duplicates cost time, never truth.
+An entry may be a ghost (the example left, or was scored anew): entries name candidates, which the
+caller judges afresh from their current probabilities. So ghosts and duplicates cost time, never
+truth.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _POOL_MIN = 4_096
 class Scan(Protocol):
     """All current examples in chunks: their rows and their probabilities."""
 
-    def __call__(self) -> Iterator[tuple[Rows, Units]]: ...
+    def __call__(self) -> Iterator[tuple[Rows, Units]]:
+        """Start from the first."""
+        ...
 
 
 class _Pool(Columns):
@@ -94,7 +97,11 @@ class Windows:
         return distinct(*found)
 
     def _rebuild(
-        self, classes: NDArray[np.int64], count: Counts, scan: Scan, moved: tuple[Counts, Counts] | None
+        self,
+        classes: NDArray[np.int64],
+        count: Counts,
+        scan: Scan,
+        moved: tuple[Counts, Counts] | None,
     ) -> list[Rows]:
         """Read the windows of these classes anew; also the examples between cuts that `moved`."""
         radius = np.ceil(UNIT * self._width[classes] / np.sqrt(np.maximum(count[classes], 1)))

@@ -137,10 +137,7 @@ class Run:
                 name: _suggested(state, row[0]) for name, row in live.items()
             },
             "strata": self.strata(),
-            "flags": {
-                kind: self._sets({name_of[row]: number for row, number in flags.items()})
-                for kind, flags in self.standing.flags.items()
-            },
+            "flags": self.flags(),
             "counts": (ledger.pending_count, ledger.predicted_count, ledger.labelled_count),
         }
 
@@ -157,25 +154,33 @@ class Run:
             if stratum.statistics.count.any()
         }
 
-    @staticmethod
-    def _sets(flags):
-        """Flagged annotations, each with the others of its set."""
-        sets = defaultdict(set)
-        for name, number in flags.items():
-            sets[number].add(name)
-        return {
-            name: frozenset(sets[number]) if number >= 0 else None
-            for name, number in flags.items()
-        }
+    def flags(self):
+        """The flagged annotations of each kind that has any, each with those of its set."""
+        name_of = {row: name for name, row in self.annotation_rows().items()}
+        found = {}
+        for kind, flags in self.standing.flags.items():
+            sets = defaultdict(set)
+            for row, number in flags.items():
+                sets[number].add(name_of[row])
+            for row, number in flags.items():
+                members = frozenset(sets[number]) if number >= 0 else None
+                found.setdefault(kind, {})[name_of[row]] = members
+        return found
 
     def arrays(self):
         """The state as it is numbered, without its indexes: what a store would hold."""
         state, ledger = self.state, self.state.ledger
         annotations, examples = ledger.annotations, ledger.examples
         issues = state.label_issues
+        is_deleted = annotations.given[: annotations.size] < 0
         return {
             **{
-                f"annotations.{name}": getattr(annotations, name)[: annotations.size].tolist()
+                f"annotations.{name}": np.where(
+                    # Where a deleted annotation was is of no consequence.
+                    is_deleted & (name in ("example", "annotator", "is_retracted")),
+                    None,
+                    getattr(annotations, name)[: annotations.size],
+                ).tolist()
                 for name, _, _ in annotations.layout
                 if name != "next"
             },

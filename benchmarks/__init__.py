@@ -1,0 +1,1 @@
+"""Measurements: each against an anchor taken in the same run, each kept as JSON in results/."""

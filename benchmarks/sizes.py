@@ -1,0 +1,62 @@
+"""How much is measured: in full, or just enough to see that everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One file to replay: how probabilities are written, with text or without, and how often."""
+
+    form: str
+    with_text: bool
+    event_count: int
+    run_count: int
+
+    @property
+    def name(self) -> str:
+        return self.form + " and text" * self.with_text
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """`kernel` maps K to the number of events; `long_count` is how far K=10 goes on after that."""
+
+    run_count: int
+    batch_size: int
+    kernel: dict[int, int]
+    long_count: int
+    replays: tuple[Plan, ...]
+    footprint_counts: tuple[int, ...]
+
+
+# K=1,000 ends at 100,000 events: its input is 0.8 GB as float64, and cleanlab needs that four times.
+FULL = Sizes(
+    run_count=5,
+    batch_size=5_000,
+    kernel={10: 1_000_000, 100: 1_000_000, 1_000: 100_000},
+    long_count=10_000_000,
+    replays=(
+        Plan("list", with_text=False, event_count=200_000, run_count=5),
+        Plan("map", with_text=False, event_count=200_000, run_count=5),
+        Plan("list", with_text=True, event_count=200_000, run_count=5),
+        Plan("list", with_text=False, event_count=1_000_000, run_count=5),
+        Plan("map", with_text=False, event_count=1_000_000, run_count=3),
+        Plan("list", with_text=True, event_count=1_000_000, run_count=3),
+    ),
+    footprint_counts=(1_000_000,),
+)
+LARGE_FOOTPRINTS = (1_000_000, 10_000_000)
+QUICK = Sizes(
+    run_count=2,
+    batch_size=200,
+    kernel={10: 1_000, 100: 600, 1_000: 400},
+    long_count=4_000,
+    replays=(
+        Plan("list", with_text=False, event_count=400, run_count=1),
+        Plan("map", with_text=False, event_count=400, run_count=1),
+        Plan("list", with_text=True, event_count=400, run_count=1),
+    ),
+    footprint_counts=(400,),
+)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.order import OrderKeys
+from monitor.restore import AnnotationFacts, ExampleFacts, restore
+from tests.laws.line import Run, start
+from tests.strategies import CLASSES, cut, streams
+
+
+def keys_of(table, rows):
+    return OrderKeys(table.revision[rows], table.time_us[rows], table.source[rows], table.offset[rows])
+
+
+def restart(run, shuffle):
+    """Put a state in a run's place that knows only the facts which a store keeps, in any order."""
+    old, new = run.state, start(CLASSES)
+    ledger = old.ledger
+    new.partitions += old.partitions
+    new.annotators.numbers(old.annotators.names)
+    new.model_versions.numbers(old.model_versions.names)
+    rows = np.array(shuffle(range(ledger.annotations.size)), np.int32)
+    has_content = ledger.annotations.content[rows] >= 0
+    content = np.zeros((rows.size, 2), np.uint64)
+    content[has_content] = ledger.content_ids.ids(ledger.annotations.content[rows[has_content]])
+    annotations = AnnotationFacts(
+        rows,
+        ledger.annotation_ids.ids(rows),
+        ledger.annotations.example[rows],
+        ledger.annotations.annotator[rows],
+        ledger.annotations.given[rows],
+        keys_of(ledger.annotations, rows),
+        content,
+        has_content,
+    )
+    rows = np.array(shuffle(range(ledger.examples.size)), np.int32)
+    examples = ExampleFacts(
+        rows,
+        ledger.example_ids.ids(rows),
+        ledger.examples.stratum[rows],
+        ledger.units.data[rows],
+        ledger.examples.is_truncated[rows],
+        keys_of(ledger.examples, rows),
+    )
+    run.state = new
+    run.standing.flags.clear()
+    for flags in restore(new, annotations, examples, dict(ledger.markers)):
+        run.standing.take(flags)
+
+
+@given(cut(streams()), st.data())
+def test_a_restart_changes_nothing(stream, data):
+    """Restored from the store's facts at any commit, a run stands and goes on as if it had not stopped."""
+    sents, batches = stream
+    at = data.draw(st.integers(0, len(batches)))
+    run = Run(CLASSES).feed_all(batches[:at])
+    before = run.picture()
+    restart(run, lambda rows: data.draw(st.permutations(rows)))
+    assert run.picture() == before
+    run.feed_all(batches[at:])
+    assert run.picture() == Run(CLASSES).feed_all([sents]).picture()

@@ -1,0 +1,55 @@
+"""What the documents say is what happens."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+
+
+def sessions(text):
+    """Commands with the output shown below each; `> ` continues a command, … stands for any text."""
+    for block in _BLOCK.findall(text):
+        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            first, *rest = step.splitlines()
+            more = [line.removeprefix("> ") for line in rest if line.startswith("> ")]
+            yield "\n".join([first, *more]), [line for line in rest if not line.startswith("> ")]
+
+
+def pattern_of(lines):
+    parts = [re.escape(line).replace("…", ".*") for line in lines]
+    return re.compile("\n".join(parts) + "\n?" if lines else "", re.DOTALL)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_do_what_is_shown(document, tmp_path):
+    """Every command shown in a document runs, and prints what is shown."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for command, shown in sessions(document.read_text("utf-8")):
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env={"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+        assert pattern_of(shown).fullmatch(done.stdout), f"$ {command}\n{done.stdout}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_in_documents_lead_somewhere(document):
+    """Every relative link names a file that exists."""
+    for target in _LINK.findall(document.read_text("utf-8")):
+        assert (document.parent / target).exists(), target
