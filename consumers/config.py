@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name = "512MB"
     """DuckDB's memory."""
+    mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30
+    """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""
     parity_every_s: Annotated[float, Meta(ge=0)] = 300.0
     """Seconds between recounts of the joint from the stored facts; 0 switches them off."""
 

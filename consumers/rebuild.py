@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.errors import UsageError
 from consumers.loop import Line, Totals, redrive
+from consumers.scratch import allocator
 from consumers.store import Store
 from monitor.decode import Decoder
 from monitor.fields import FieldMapping
@@ -27,7 +28,9 @@ def rebuild(settings: Settings) -> str:
     store = Store.open(path, "labelwatch rebuild", memory_limit=settings.memory_limit)
     try:
         shape, has_changed = store.shape(settings.shape())
-        state = store.rebuild(shape, Limits(settings.pending_max, settings.unlabelled_max))
+        limits = Limits(settings.pending_max, settings.unlabelled_max)
+        allocate = allocator(path.parent, settings.mirror_bytes_max)
+        state = store.rebuild(shape, limits, allocate)
         decoder = Decoder(
             FieldMapping(shape["fields"]), shape["tombstone_key"], settings.value_bytes_max
         )

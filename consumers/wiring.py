@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consumers.loop import Line, redrive
+from consumers.scratch import allocator
 from consumers.store import Store
 from monitor.decode import Decoder
 from monitor.fields import FieldMapping
@@ -29,7 +30,9 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
     try:
         shape, has_changed = store.shape(settings.shape())
         store.refuse_change(shape)
-        state = store.load(shape, Limits(settings.pending_max, settings.unlabelled_max))
+        limits = Limits(settings.pending_max, settings.unlabelled_max)
+        allocate = allocator(Path(settings.store).parent, settings.mirror_bytes_max)
+        state = store.load(shape, limits, allocate)
         fields = FieldMapping(shape["fields"])
         decoder = Decoder(fields, shape["tombstone_key"], settings.value_bytes_max)
         line = Line(store, state, decoder, settings.batch_size_max)

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike, NDArray
+
+    Allocate = Callable[[tuple[int, int]], NDArray[np.uint32]]
 
 _ROWS_MIN = 1_024
 
@@ -52,19 +56,27 @@ class Columns:
 
 
 class Matrix:
-    """A growing (rows, K) array of uint32; K may grow too, new columns hold 0."""
+    """A growing (rows, K) array of uint32; K may grow too, new columns hold 0.
 
-    def __init__(self, width: int = 0) -> None:
+    `allocate` makes a zeroed array of a shape: in memory by default, or wherever the shell keeps
+    arrays that are too large for it.
+    """
+
+    def __init__(self, allocate: Allocate | None = None) -> None:
+        self._allocate = allocate or _in_memory
         self.size = 0
-        self.data: NDArray[np.uint32] = np.zeros((0, width), np.uint32)
+        self.data: NDArray[np.uint32] = _in_memory((0, 0))
 
     def grow_to(self, size: int, width: int) -> None:
         """Make room for `size` rows of `width` columns; new cells hold 0."""
         rows, columns = self.data.shape
         if size > rows or width > columns:
-            grown = np.zeros(
-                (capacity_for(size) if size > rows else rows, max(width, columns)), np.uint32
-            )
+            capacity = capacity_for(size) if size > rows else rows
+            grown = self._allocate((capacity, max(width, columns)))
             grown[: self.size, :columns] = self.data[: self.size]
             self.data = grown
         self.size = max(self.size, size)
+
+
+def _in_memory(shape: tuple[int, int]) -> NDArray[np.uint32]:
+    return np.zeros(shape, np.uint32)

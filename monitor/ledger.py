@@ -28,6 +28,7 @@ from monitor.order import BEFORE_ALL, OrderKeys, judge
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from monitor.columns import Allocate
     from monitor.units import Units
 
     Rows = NDArray[np.int32]
@@ -191,13 +192,13 @@ class Outcome:
 class Ledger:
     """Every annotation, prediction and marker of one store. Mutable; a failed commit ends the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, allocate: Allocate | None = None) -> None:
         self.annotation_ids = IdTable()
         self.example_ids = IdTable()
         self.content_ids = IdTable()
         self.annotations = Annotations()
         self.examples = Examples()
-        self.units = Matrix()
+        self.units = Matrix(allocate)
         self.markers: dict[tuple[int, int], Key] = {}
         self.ranks: NDArray[np.int64] = np.zeros(0, np.int64)
         self.pending_count = 0

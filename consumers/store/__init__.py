@@ -25,11 +25,13 @@ from consumers.store.migrate import migrate
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.tables import Tables
 from monitor.events import Partition, Records
+from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from monitor.columns import Allocate
     from monitor.pipeline import Limits, State, Step
 
 CHECKPOINT_BYTES = 32 << 20
@@ -97,7 +99,9 @@ class Store:
                 "value, or use another --store"
             )
 
-    def load(self, shape: dict[str, Any], limits: Limits) -> State:
+    def load(
+        self, shape: dict[str, Any], limits: Limits, allocate: Allocate | None = None
+    ) -> State:
         """The state as of the last commit. Raises: StoreError where facts and state disagree."""
         with translated(self.path):
             if shape != self._settings.get("shape"):
@@ -106,7 +110,7 @@ class Store:
                 self._db.execute("DELETE FROM store.class")
                 self._reshape(shape)
                 self._db.execute("COMMIT")
-            state = load.empty_state(self._db, shape, limits)
+            state = load.empty_state(self._db, shape, limits, Ledger(allocate))
             flags = load.fill(self._db, state)
             load.check(self._db, state, flags)
             class_count = len(load.column(self._db, sql.CLASSES))
@@ -114,7 +118,9 @@ class Store:
         self._committer.remember(state, class_count=class_count)
         return state
 
-    def rebuild(self, shape: dict[str, Any], limits: Limits) -> State:
+    def rebuild(
+        self, shape: dict[str, Any], limits: Limits, allocate: Allocate | None = None
+    ) -> State:
         """Compute all state anew from the facts, for this shape, in one transaction.
 
         Raises: UsageError where a class that annotations use is missing from a new class list.
@@ -124,7 +130,7 @@ class Store:
             txn_id = self._begin()
             renumber(self._db, shape["classes"])
             self._reshape(shape)
-            state = load.empty_state(self._db, shape, limits)
+            state = load.empty_state(self._db, shape, limits, Ledger(allocate))
             flags = load.fill(self._db, state)
             recompute(self._db, state, flags, txn_id)
             self._committer.remember(state, class_count=len(load.column(self._db, sql.CLASSES)))

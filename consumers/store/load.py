@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.detectors.protocol import Flags
-    from monitor.ledger import Key
+    from monitor.ledger import Key, Ledger
     from monitor.units import Units
 
     Columns = dict[str, NDArray[Any]]
@@ -35,7 +35,9 @@ def settings(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in db.execute(sql.SETTINGS).fetchall()}
 
 
-def empty_state(db: duckdb.DuckDBPyConnection, shape: dict[str, Any], limits: Limits) -> State:
+def empty_state(
+    db: duckdb.DuckDBPyConnection, shape: dict[str, Any], limits: Limits, ledger: Ledger
+) -> State:
     """A state that knows the stored names and partitions, and nothing else yet."""
     stored = settings(db)
     names = column(db, sql.CLASSES) or shape["classes"] or []
@@ -49,6 +51,7 @@ def empty_state(db: duckdb.DuckDBPyConnection, shape: dict[str, Any], limits: Li
         classes,
         Collision(shape["collision"]),
         limits,
+        ledger,
         annotators=Names(column(db, sql.ANNOTATORS)),
         model_versions=Names(column(db, sql.MODEL_VERSIONS)),
         partitions=[Partition(*row) for row in db.execute(sql.PARTITIONS).fetchall()],
