@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SEED = 7
 _FOLDS = 5
+_NEIGHBOURS = 15
 ERROR_RATES = {"ann": 0.02, "bob": 0.04, "cai": 0.06, "dee": 0.10, "eli": 0.20}
 """Simulated annotators and the share of their labels that is wrong."""
 
@@ -45,10 +46,8 @@ def annotated_digits() -> Digits:
     """The digits with planted label errors, and probabilities of a model that was trained on those labels."""
     # These imports take seconds, and no other command needs them.
     from sklearn.datasets import load_digits  # noqa: PLC0415
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.model_selection import cross_val_predict  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415
 
     images, true = load_digits(return_X_y=True)
     rng = np.random.default_rng(_SEED)
@@ -56,7 +55,7 @@ def annotated_digits() -> Digits:
     who = rng.integers(len(names), size=true.size)
     is_wrong = rng.random(true.size) < np.array(list(ERROR_RATES.values()))[who]
     given = np.where(is_wrong, (true + rng.integers(1, 10, size=true.size)) % 10, true)
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, C=0.1))
+    model = KNeighborsClassifier(_NEIGHBOURS, weights="distance")
     pred_probs = cross_val_predict(model, images, given, cv=_FOLDS, method="predict_proba")
     return Digits(given, true, [names[i] for i in who], pred_probs)
 
@@ -69,7 +68,7 @@ def events(digits: Digits) -> Iterator[dict[str, object]]:
             "label": str(given),
             "annotator": annotator,
             "pred_probs": {str(k): float(p) for k, p in enumerate(digits.pred_probs[i])},
-            "model_version": "logistic-regression",
+            "model_version": "k-nearest-neighbours",
         }
 
 
