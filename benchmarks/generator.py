@@ -1,4 +1,4 @@
-"""Made-up annotations, the same for the same sizes: a model that is mostly right, people who sometimes are not.
+"""Made-up annotations, the same for the same sizes: a model and people who are mostly right.
 
 Rows are Dirichlet with 7 on the true class and 3 spread over the others (mean p of the true class 0.7);
 10 % of the given labels are drawn anew, uniformly. 3 % of the events are relabels and 1 % deletions, of
@@ -8,7 +8,6 @@ annotations drawn uniformly from those seen so far.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import batched
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -75,7 +74,7 @@ def _annotations(
 class Final:
     """What is live after a file: the data for a batch tool. Shape: (n,), (n,), (n, K)."""
 
-    example_ids: NDArray[np.str_]
+    examples: NDArray[np.int64]
     given: NDArray[np.int64]
     pred_probs: NDArray[np.float64]
 
@@ -87,22 +86,20 @@ def write_file(path: Path, plan: Plan) -> Final:
     the example and its annotator, and carry no probabilities.
     """
     size = min(_CHUNK, plan.event_count)
-    given, pred_probs = [], []
-    is_live = np.ones(0, np.bool_)
+    given = np.empty(plan.event_count, np.int64)
+    is_live = np.zeros(plan.event_count, np.bool_)
+    pred_probs = []
     with path.open("wb") as file:
         for chunk in chunks(len(FILE_CLASSES), plan.event_count, size):
             rounded = chunk.pred_probs.round(6)
-            for lines in batched(_lines(chunk, rounded, plan), 1_000):
-                file.write(b"".join(lines))
-            given = np.concatenate((given, chunk.given))
+            file.writelines(_lines(chunk, rounded, plan))
             pred_probs.append(rounded)
-            is_live = np.concatenate((is_live, np.ones(chunk.given.size, np.bool_)))
-            given[chunk.relabelled] = chunk.relabels
-            is_live[chunk.relabelled] = True
+            new = slice(chunk.start, chunk.start + chunk.given.size)
+            given[new], is_live[new] = chunk.given, True
+            given[chunk.relabelled], is_live[chunk.relabelled] = chunk.relabels, True
             is_live[chunk.deleted] = False
     at = np.flatnonzero(is_live)
-    ids = np.char.add("x", at.astype(np.str_))
-    return Final(ids, given[at].astype(np.int64), np.concatenate(pred_probs)[at])
+    return Final(at, given[at], np.concatenate(pred_probs)[at])
 
 
 def _lines(chunk: Chunk, pred_probs: NDArray[np.float64], plan: Plan) -> Iterator[bytes]:
@@ -112,7 +109,9 @@ def _lines(chunk: Chunk, pred_probs: NDArray[np.float64], plan: Plan) -> Iterato
         event = {
             **_place(chunk.start + i),
             "label": FILE_CLASSES[given],
-            "pred_probs": row if plan.form == "list" else dict(zip(FILE_CLASSES, row, strict=True)),
+            "pred_probs": row
+            if plan.form == "list"
+            else dict(zip(FILE_CLASSES, row, strict=True)),
         }
         if texts:
             event["text"] = texts[i]
@@ -133,7 +132,9 @@ def _texts(chunk: Chunk) -> list[str]:
     rng = np.random.default_rng((_SEED, chunk.start))
     letters = rng.integers(ord("a"), ord("z") + 1, size=(2_000, 7), dtype=np.uint8)
     words = letters.view("S7").reshape(-1).astype("U7")
-    texts = [" ".join(row) for row in words[rng.integers(2_000, size=(chunk.given.size, 12))]]
+    texts = [
+        " ".join(row) for row in words[rng.integers(2_000, size=(chunk.given.size, 12))].tolist()
+    ]
     for i in np.flatnonzero(rng.random(len(texts)) < _REPEATED_TEXTS).tolist():
         texts[i] = texts[i // 2]
     return texts

@@ -6,6 +6,7 @@ Later ones win. A key that does not exist is an error with a suggestion, never s
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -51,6 +52,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name = "512MB"
     """DuckDB's memory."""
+    checkpoint_bytes: Positive = 32 << 20
+    """Bytes of write-ahead log above which it is folded into the database."""
     mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30
     """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""
     parity_every_s: Annotated[float, Meta(ge=0)] = 300.0
@@ -98,8 +101,10 @@ def as_toml(settings: Settings) -> str:
 
 
 def _literal(value: object) -> str:
-    # A TOML string, number or list of them is written as JSON writes it.
-    return msgspec.json.encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    # A TOML string, number or list of them is written as JSON writes it, DEL excepted.
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 
 def _from_file(path: str | None) -> dict[str, Any]:
@@ -137,8 +142,12 @@ def _merge(values: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 
 def _convert(values: dict[str, Any]) -> Settings:
-    for name in values:
+    for name, value in values.items():
         _known(name, Settings.__struct_fields__, "")
+        try:
+            msgspec.json.encode(value)
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{name}: {value!a} is not UTF-8; write it in UTF-8") from error
     try:
         settings = msgspec.convert(values, Settings, strict=False)
         FieldMapping(settings.fields or {})
@@ -148,7 +157,7 @@ def _convert(values: dict[str, Any]) -> Settings:
             f"{at.rstrip('`') or 'configuration'}: {text[:1].lower()}{text[1:]}"
         ) from error
     except ValueError as error:
-        raise UsageError(f"fields: {error}") from error
+        raise UsageError(str(error)) from error
     repeated = [
         name for name in settings.classes or () if (settings.classes or []).count(name) > 1
     ]

@@ -45,6 +45,8 @@ def export_to(reader: Reader, what: str, path: Path) -> int:
     options = _FORMATS.get(path.suffix)
     if options is None:
         raise UsageError(f"--to: {path.name} must end with .parquet, .csv or .jsonl")
+    if not path.parent.is_dir():
+        raise UsageError(f"--to: {path.parent} is no folder; create it or choose another")
     more = ", a.suggested_label, a.label_score" if what == "issues" else ""
     query = _QUERY.format(more=more, where=_WHERE[what])
     unfinished = path.with_name(path.name + ".part")

@@ -66,6 +66,7 @@ class Breaker:
         """Count a batch; decide once enough records were seen, or all of them."""
         if not self.is_armed:
             return
+        is_stored = is_last and not len(records)
         room = self.sample_size - self._seen
         early = [rejection for rejection in rejections if rejection.position < room]
         self._seen += min(len(records), room)
@@ -76,9 +77,9 @@ class Breaker:
         if self._seen >= self.sample_size or is_last:
             self.is_armed = False
             if self._rejected > self.share_max * self._seen:
-                raise SourceError(self._verdict())
+                raise SourceError(self._verdict(is_stored=is_stored))
 
-    def _verdict(self) -> str:
+    def _verdict(self, *, is_stored: bool) -> str:
         assert self._first is not None
         mapping = suggest_mapping([sample for sample in self._samples if sample])
         hint = (
@@ -87,9 +88,10 @@ class Breaker:
             if mapping
             else "see what would be accepted with `labelwatch validate`"
         )
+        end = "all are dead letters now" if is_stored else "the last batch was not stored"
         return (
-            f"{self._rejected:,} of the first {self._seen:,} records were rejected, and the last batch "
-            f"was not stored. The first: {self._first.reason}: {self._first.error}. "
+            f"{self._rejected:,} of the first {self._seen:,} records were rejected, and {end}. "
+            f"The first: {self._first.reason}: {self._first.error}. "
             f"{hint[0].upper()}{hint[1:]}. "
             "To keep them as dead letters and go on, use --keep-going"
         )
@@ -129,6 +131,7 @@ def run(
             totals.add(arrival.records, rejections)
             after_commit(totals)
         if polled.is_exhausted:
+            breaker.check(polled.records, [], is_last=True)
             break
     return totals
 
@@ -155,6 +158,7 @@ def redrive(line: Line) -> Totals:
         arrival = Arrival(_take(letters, at), {}, is_redrive=True)
         rejections = advance(line, arrival, Breaker(is_armed=False), is_last=False)
         totals.add(arrival.records, rejections)
+    line.store.has_redriven()
     return totals
 
 

@@ -25,9 +25,14 @@ def rebuild(settings: Settings) -> str:
     path = Path(settings.store)
     if not path.exists():
         raise UsageError(f"{path} does not exist; name the database with --store")
-    store = Store.open(path, "labelwatch rebuild", memory_limit=settings.memory_limit)
+    store = Store.open(
+        path,
+        "labelwatch rebuild",
+        memory_limit=settings.memory_limit,
+        checkpoint_bytes=settings.checkpoint_bytes,
+    )
     try:
-        shape, has_changed = store.shape(settings.shape())
+        shape = store.shape(settings.shape())
         limits = Limits(settings.pending_max, settings.unlabelled_max)
         allocate = allocator(path.parent, settings.mirror_bytes_max)
         state = store.rebuild(shape, limits, allocate)
@@ -35,7 +40,7 @@ def rebuild(settings: Settings) -> str:
             FieldMapping(shape["fields"]), shape["tombstone_key"], settings.value_bytes_max
         )
         line = Line(store, state, decoder, settings.batch_size_max)
-        totals = redrive(line) if has_changed else Totals()
+        totals = redrive(line) if store.must_redrive else Totals()
         store.checkpoint(above_bytes=0)
     finally:
         store.close()

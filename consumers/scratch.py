@@ -7,10 +7,13 @@ has no name, so it is gone with the process, however that ends.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from consumers.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +28,16 @@ def allocator(folder: Path, bytes_max: int) -> Callable[[tuple[int, int]], NDArr
     def allocate(shape: tuple[int, int]) -> NDArray[np.uint32]:
         if shape[0] * shape[1] * np.dtype(np.uint32).itemsize <= bytes_max:
             return np.zeros(shape, np.uint32)
-        with tempfile.TemporaryFile(dir=folder, prefix="labelwatch-") as file:
-            return np.memmap(file, np.uint32, "w+", shape=shape)
+        try:
+            with tempfile.TemporaryFile(dir=folder, prefix="labelwatch-") as file:
+                # Without its blocks, a full disk would end the process at some later write.
+                size = shape[0] * shape[1] * np.dtype(np.uint32).itemsize
+                os.posix_fallocate(file.fileno(), 0, size)
+                return np.memmap(file, np.uint32, "w+", shape=shape)
+        except OSError as error:
+            raise StoreError(
+                f"{folder}: {error.strerror}: no room for {shape[0]:,} rows of probabilities. The last "
+                "batch was not stored, nothing is lost: make room, or raise mirror_bytes_max"
+            ) from error
 
     return allocate

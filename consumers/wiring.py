@@ -26,9 +26,14 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
     Dead letters of a store without events are read again when its settings changed. After a fault
     the file is left as it is; otherwise it is checkpointed. Raises: StoreError, UsageError.
     """
-    store = Store.open(Path(settings.store), command, memory_limit=settings.memory_limit)
+    store = Store.open(
+        Path(settings.store),
+        command,
+        memory_limit=settings.memory_limit,
+        checkpoint_bytes=settings.checkpoint_bytes,
+    )
     try:
-        shape, has_changed = store.shape(settings.shape())
+        shape = store.shape(settings.shape())
         store.refuse_change(shape)
         limits = Limits(settings.pending_max, settings.unlabelled_max)
         allocate = allocator(Path(settings.store).parent, settings.mirror_bytes_max)
@@ -36,7 +41,7 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         fields = FieldMapping(shape["fields"])
         decoder = Decoder(fields, shape["tombstone_key"], settings.value_bytes_max)
         line = Line(store, state, decoder, settings.batch_size_max)
-        if has_changed:
+        if store.must_redrive:
             redrive(line)
         yield line
         store.checkpoint(above_bytes=0)

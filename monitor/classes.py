@@ -73,22 +73,22 @@ class ClassList:
         """Whether names that are not on the list may join it."""
         return self.authority is Authority.DISCOVERED
 
-    def fault_of(self, names: Iterable[str]) -> Fault | None:
-        """Why these names cannot all be classes, None where they can. Nothing joins the list."""
+    def fault_of(self, names: Iterable[str], field: str = "label") -> Fault | None:
+        """Why a field's names cannot all be classes, None where they can. Nothing joins the list."""
         missing = [name for name in dict.fromkeys(names) if name not in self.index]
         if not missing:
             return None
         if not self.is_open:
             return Fault(
                 Reason.UNKNOWN_LABEL,
-                f"label: {_short(missing[0])} is not one of the {self.authority} classes "
+                f"{field}: {_short(missing[0])} is not one of the {self.authority} classes "
                 f"({_some(self.names)}); correct it or add it to `classes`",
             )
         if len(self) + len(missing) > CLASSES_MAX:
             return Fault(
                 Reason.TOO_MANY_CLASSES,
-                f"label: {_short(missing[0])} would be class {len(self) + 1:,} and automatic classes end "
-                f"at {CLASSES_MAX:,}; set `classes`, or check that `label` holds a class",
+                f"{field}: {_short(missing[CLASSES_MAX - len(self)])} would be one class more than the "
+                f"{CLASSES_MAX:,} that are automatic; set `classes`, or check that `label` holds a class",
             )
         return None
 
@@ -114,7 +114,7 @@ class ClassList:
     def declare(self, names: Sequence[str]) -> Fault | None:
         """A `classes` event: lists align with these names from now on, in this order."""
         if self.authority is Authority.CONFIGURED:
-            return self.fault_of(names)
+            return self.fault_of(names, "classes")
         missing = [name for name in names if name not in self.index]
         if len(self) + len(missing) > CLASSES_MAX:
             return Fault(

@@ -220,14 +220,19 @@ class _Named:
 
     def _drop_annotations(self, ledger: Ledger, pending_max: int) -> list[Rejection]:
         events = [self.batch.events[i] for i in self.annotation_events]
-        predicted = {self.batch.events[i].example_id for i in self.prediction_events}
+        is_given = self.batch.prediction[self.prediction_events] >= 0
+        predicted = {self.batch.events[i].example_id for i in self.prediction_events[is_given]}
         rows = ledger.example_ids.find(identify(event.example_id or "" for event in events))
         has_prediction = (rows >= 0) & (ledger.examples.stratum[rows] >= 0)
         has_prediction |= np.array([event.example_id in predicted for event in events], np.bool_)
         is_known = ledger.annotation_ids.find(self.annotation_ids) >= 0
         is_label = self.batch.given[self.annotation_events] >= 0
-        waits = is_label & ~has_prediction & ~is_known
-        is_dropped = waits & (np.cumsum(waits) > pending_max - ledger.pending_count)
+        waits = np.flatnonzero(is_label & ~has_prediction & ~is_known)
+        # An annotation written several times in the batch waits, or is turned away, as one.
+        newcomers = dict.fromkeys(self.annotation_texts[i] for i in waits)
+        accepted = set(list(newcomers)[: max(pending_max - ledger.pending_count, 0)])
+        is_dropped = np.zeros(len(events), np.bool_)
+        is_dropped[waits] = [self.annotation_texts[i] not in accepted for i in waits]
         error = (
             f"pred_probs: none came for this example, and {pending_max:,} annotations already wait for "
             "theirs; send predictions, or raise `pending_max`"

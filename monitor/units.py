@@ -42,7 +42,7 @@ def quantise(probabilities: Probabilities, is_partial: NDArray[np.bool_]) -> Uni
 
 def fault_of(probabilities: Probabilities, is_partial: NDArray[np.bool_]) -> NDArray[np.object_]:
     """The Reason why each row is not a distribution, None where it is one. Shape: (n,)."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         total = np.rint(probabilities * UNIT).sum(axis=1)
         is_in_range = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1)
         is_sum_fine = (total <= UNIT * (1 + _SUM_SLACK)) & np.where(

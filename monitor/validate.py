@@ -145,7 +145,7 @@ class _Distributions:
             )
             found = fault_of(rows, self.is_partial[of_size])
             for i in np.flatnonzero(found != None):  # noqa: E711 - an elementwise comparison
-                text = _TEXT[found[i]].format(total=rows[i].sum())
+                text = _TEXT[found[i]].format(total=sum(rows[i].tolist()))
                 faults.append((int(self.rows[of_size[i]]), Fault(found[i], text)))
         return faults
 
@@ -229,7 +229,9 @@ def _fit(event: Event, classes: ClassList) -> tuple[int, list[int]] | Fault:
     if event.type not in _WITH_PROBS:
         return -1, []
     names = [] if form is None or isinstance(form, list) else list(_names(form))
-    fault = classes.fault_of([*names, label] if isinstance(label, str) else names)
+    fault = classes.fault_of(names, "pred_probs")
+    if fault is None and isinstance(label, str) and label not in classes.index:
+        fault = classes.fault_of([label, *names])
     if fault is None and isinstance(form, list):
         fault = _fit_list(form, label, classes)
     if fault is not None:

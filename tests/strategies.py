@@ -1,6 +1,6 @@
 """Streams of events in which things collide.
 
-An `Author` writes a stream event by event. It knows what the events so far amount to (tests/oracle.py),
+An `Author` writes a stream event by event. It knows what the events so far amount to (tests/laws/world.py),
 so it can plant what chance would never hit: probabilities exactly at a class's cut and one unit beside
 it, and rows at the edge of *close*. It decides by a `pick` function alone, which is Hypothesis's
 `sampled_from` in the laws and a seeded `Random.choice` in long runs.
@@ -8,16 +8,17 @@ it, and rows at the edge of *close*. It decides by a `pick` function alone, whic
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from random import Random
 
 from hypothesis import strategies as st
 
 from monitor.events import Event, EventType, Partition, TopK
-from tests.oracle import UNIT, Sent, World, plain_cuts
+from tests.laws.world import Sent, World
+from tests.oracle import UNIT, plain_cuts
 
 CLASSES = ("a", "b", "c")
-EXAMPLES = tuple(f"x{i}" for i in range(6))
+EXAMPLES = tuple(f"x{i}" for i in range(8))
 PARTITIONS = (Partition("animals", 0), Partition("animals", 1), Partition("zoo", 0))
 CLOSE_GAPS = (1_073, 1_074, 0, 1_072, 1_075)
 """Distances in units from the given label to the top: 1e-6 lies between the first two."""
@@ -71,7 +72,9 @@ class Author:
         if "label" not in fields:
             fields["label"] = self.pick(self.labels())
         if "pred_probs" not in fields:
-            fields["pred_probs"] = self.pick((self.probabilities, self.probabilities, list))() or None
+            fields["pred_probs"] = (
+                self.pick((self.probabilities, self.probabilities, list))() or None
+            )
         if "model_version" not in fields:
             fields["model_version"] = self.version()
         self.send(
@@ -145,7 +148,10 @@ class Author:
             **self.pick(
                 (
                     {"annotation_id": self.pick(known)},
-                    {"example_id": example, "annotator": self.pick(("ann", "bob", "eve", "unknown"))},
+                    {
+                        "example_id": example,
+                        "annotator": self.pick(("ann", "bob", "eve", "unknown")),
+                    },
                     {"example_id": example},
                     {"annotation_id": self.pick(known), "label": self.pick(self.labels())},
                 )
@@ -163,7 +169,7 @@ class Author:
             **self.pick(
                 (
                     {"pred_probs": [0.5] * (len(self.world.classes) + 1)},
-                    {"pred_probs": {name: 0.1 for name in self.world.classes} or {"a": 2.0}},
+                    {"pred_probs": dict.fromkeys(self.world.classes, 0.1) or {"a": 2.0}},
                     {"label": 99},
                 )
             )
@@ -291,73 +297,6 @@ def cut(draw, streams):
     return sents, batches(sents, sizes)
 
 
-@st.composite
-def detours(draw):
-    """A stream, and more events after which everything is as before."""
-    author = Author(lambda values: draw(st.sampled_from(values)), is_ordered=True)
-    base = list(author.write(draw(st.integers(1, 20))))
-    standing, predictions = author.world.standing(), dict(author.world.predictions)
-    undo = []
-    for _ in range(draw(st.integers(1, 8))):
-        known = author.pick([*standing] or [None])
-        example = author.pick(EXAMPLES)
-        probabilities = {
-            "pred_probs": author.probabilities(),
-            "model_version": author.version(),
-        }
-        label = {"label": author.pick(CLASSES), **author.content()}
-        if known is not None and author.pick((True, False)):
-            author.send(
-                example_id=author.pick((standing[known].example, "z0")),
-                annotation_id=known,
-                annotator=author.pick(("ann", "bob")),
-                **label,
-            )
-            undo.append(restated(known, standing[known]))
-        elif predictions.get(example, (None, None))[1] is not None and author.pick((True, False)):
-            author.predict(example_id=example, **probabilities)
-            undo.append(rescored(example, predictions[example][1]))
-        else:
-            way = author.pick(
-                ({"annotator": "eve"}, {"annotator": "eve", "annotation_id": "e1"}, None)
-            )
-            if way is None:
-                author.send(example_id="z1", annotator="eve", **label, **probabilities)
-                undo.append({"type": EventType.DELETION, "example_id": "z1"})
-            else:
-                author.send(example_id=example, **way, **label)
-                place = way if "annotation_id" in way else {**way, "example_id": example}
-                undo.append({"type": EventType.DELETION, **place})
-    for fields in draw(st.permutations(undo)):
-        author.send(**fields)
-    return base, author.sents[len(base) :]
-
-
-def restated(annotation_id, label):
-    """The fields of an event that says of an annotation what a label said."""
-    kind, content = label.content or (None, None)
-    return {
-        "annotation_id": annotation_id,
-        "example_id": label.example,
-        "label": label.given,
-        "annotator": label.annotator,
-        "text": " ".join(content) if kind == "text" else None,
-        "content_hash": content if kind == "hash" else None,
-        "embedding": content if kind == "embedding" else None,
-    }
-
-
-def rescored(example, prediction):
-    """The fields of an event that gives an example a prediction it had."""
-    p = {name: units / UNIT for name, units in prediction.units.items()}
-    return {
-        "type": EventType.PREDICTION,
-        "example_id": example,
-        "pred_probs": TopK(tuple(p), tuple(p.values())) if prediction.is_truncated else p,
-        "model_version": prediction.version or None,
-    }
-
-
 def in_order(*events):
     """These events as records of one partition."""
     return [Sent(event, PARTITIONS[0], offset) for offset, event in enumerate(events)]
@@ -366,4 +305,4 @@ def in_order(*events):
 def batches(sents, sizes):
     """A stream in batches of these sizes; what is left over is the last one."""
     edges = [0, *(min(end, len(sents)) for end in accumulate(sizes)), len(sents)]
-    return [sents[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [sents[start:end] for start, end in pairwise(edges)]

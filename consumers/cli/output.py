@@ -6,6 +6,7 @@ import base64
 import csv
 import datetime as dt
 import json
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,9 @@ def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - whatever DuckDB returns
             return [plain(each) for each in value]
         case dict():
             return {str(key): plain(each) for key, each in value.items()}
+        case float() if not math.isfinite(value):
+            # JSON has no number for it.
+            return str(value)
         case None | bool() | int() | float() | str():
             return value
         case _:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
 from consumers.store.connection import connect, translated
 from consumers.store.lock import Lock, Mark
-from consumers.store.migrate import migrate
+from consumers.store.migrate import create, migrate
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.tables import Tables
 from monitor.events import Partition, Records
@@ -49,9 +48,14 @@ __all__ = ["Arrival", "Store"]
 class Store:
     """A database held by this process. Use `Store.open`, then `load` once, then `commit` for each batch."""
 
-    def __init__(self, path: Path, lock: Lock, memory_limit: str) -> None:
+    def __init__(
+        self, path: Path, lock: Lock, *, memory_limit: str, checkpoint_bytes: int
+    ) -> None:
         self.path = path
         self._lock = lock
+        self._checkpoint_bytes = checkpoint_bytes
+        if not path.exists():
+            create(path, memory_limit)
         self._db = connect(path, memory_limit)
         with translated(path):
             migrate(self._db)
@@ -59,33 +63,47 @@ class Store:
             self._settings = load.settings(self._db)
             self.txn_id = self._value(sql.LAST_TXN)
             counters = dict(self._db.execute(sql.COUNTERS).fetchall())
+            self._mark = Mark(path)
+            self._mark.check(self._settings["store_id"], self.txn_id)
         self._committer = Committer(Tables(self._db), self._settings, counters)
-        self._mark = Mark(path)
 
     @staticmethod
-    def open(path: Path, command: str, *, memory_limit: str = "512MB") -> Store:
+    def open(
+        path: Path,
+        command: str,
+        *,
+        memory_limit: str = "512MB",
+        checkpoint_bytes: int = CHECKPOINT_BYTES,
+    ) -> Store:
         """Take the lock, open or create the database, bring its schema up to date.
 
         Raises: StoreLocked, StoreError.
         """
         lock = Lock(path, command)
         try:
-            return Store(path, lock, memory_limit)
+            return Store(path, lock, memory_limit=memory_limit, checkpoint_bytes=checkpoint_bytes)
         except BaseException:
             lock.release()
             raise
 
-    def shape(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-        """The settings that shape state: as given, else as stored, else the default.
-
-        And whether they differ from the stored ones.
-        """
-        stored = self._settings.get("shape", {})
-        shape = {
+    def shape(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that shape state: as given, else as stored, else the default."""
+        return {
             name: known if (value := given.get(name)) is None else value
-            for name, known in (SHAPE_DEFAULTS | stored).items()
+            for name, known in (SHAPE_DEFAULTS | self._settings.get("shape", {})).items()
         }
-        return shape, bool(stored) and shape != stored
+
+    @property
+    def must_redrive(self) -> bool:
+        """Whether the shape has changed and the dead letters were not all read again since."""
+        return bool(self._settings.get("must_redrive"))
+
+    def has_redriven(self) -> None:
+        """Remember that the dead letters were read again."""
+        with translated(self.path):
+            self._db.execute("BEGIN")
+            self._committer.write_settings({"must_redrive": False})
+            self._db.execute("COMMIT")
 
     def refuse_change(self, shape: Mapping[str, Any]) -> None:
         """Raises: UsageError where the store has events and was built with another shape."""
@@ -114,7 +132,6 @@ class Store:
             flags = load.fill(self._db, state)
             load.check(self._db, state, flags)
             class_count = len(load.column(self._db, sql.CLASSES))
-        self._mark.check(self._settings["store_id"], self.txn_id)
         self._committer.remember(state, class_count=class_count)
         return state
 
@@ -172,10 +189,11 @@ class Store:
             self._commit(txn_id)
         self._committer.remember(state, class_count=len(state.classes))
 
-    def checkpoint(self, above_bytes: int = CHECKPOINT_BYTES) -> None:
-        """Fold the write-ahead log into the file when it is larger than this."""
+    def checkpoint(self, above_bytes: int | None = None) -> None:
+        """Fold the write-ahead log into the file when it is larger than this, or than the setting."""
+        limit = self._checkpoint_bytes if above_bytes is None else above_bytes
         wal = self.path.with_name(self.path.name + ".wal")
-        if wal.exists() and wal.stat().st_size > above_bytes:
+        if wal.exists() and wal.stat().st_size > limit:
             with translated(self.path):
                 self._db.execute("CHECKPOINT")
             crash.point("store.checkpointed")
@@ -215,7 +233,8 @@ class Store:
         for name in (load.AUTHORITY, load.ALIGNMENT):
             if shape["classes"] is not None:
                 self._settings.pop(name, None)
+        if self._settings.get("shape", shape) != shape:
+            self._settings["must_redrive"] = True
         self._settings["shape"] = shape
-        self._settings.setdefault("store_id", uuid.uuid4().hex)
         self._db.execute("DELETE FROM store.setting")
         self._committer.write_settings(self._settings)

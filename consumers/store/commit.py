@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from consumers.store import load, rows
 from consumers.store import statements as sql
+from monitor.statistics.class_statistics import ClassStatistics
+from monitor.statistics.confident_joint import ConfidentJoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from consumers.store.tables import Tables
     from monitor.events import Partition, Records
     from monitor.pipeline import State, Step
+    from monitor.statistics.class_statistics import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,29 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """A stratum as it is stored. A class or cell that was never anything but zero has no row."""
+
+    statistics: ClassStatistics
+    issue_count: Counts
+    joint: ConfidentJoint
+
+    def widen(self, class_count: int) -> _Known:
+        """The same with room for more classes."""
+        more = class_count - self.issue_count.size
+        if not more:
+            return self
+        return _Known(
+            self.statistics.widen(class_count),
+            np.pad(self.issue_count, (0, more)),
+            self.joint.widen(class_count),
+        )
+
+
+_NOTHING = _Known(ClassStatistics.empty(0), np.zeros(0, np.int64), ConfidentJoint.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
 class _Stored:
     """How far names and strata are in the database."""
 
@@ -40,7 +66,7 @@ class _Stored:
     annotator_count: int
     model_version_count: int
     partition_count: int
-    strata: dict[int, Any]
+    strata: dict[int, _Known]
 
 
 class Committer:
@@ -66,7 +92,7 @@ class Committer:
             len(state.model_versions),
             len(state.partitions),
             {
-                number: (each.statistics, each.issue_count, each.joint)
+                number: _Known(each.statistics, each.issue_count, each.joint)
                 for number, each in state.label_issues.strata.items()
             },
         )
@@ -148,18 +174,12 @@ class Committer:
     def _write_stratum(self, number: int, state: State) -> None:
         """The classes and cells of a stratum that differ from what is stored."""
         stratum = state.label_issues.strata[number]
-        count, total = stratum.statistics.count, stratum.statistics.self_confidence_sum
-        cells = stratum.joint.count
-        known = self._stored.strata.get(number)
-        if known is None or known[1].size < count.size:
-            classes, changed = np.arange(count.size), np.flatnonzero(cells)
-            if known is not None:
-                changed = np.arange(cells.size)
-        else:
-            statistics, issue_count, joint = known
-            is_other = (statistics.count != count) | (statistics.self_confidence_sum != total)
-            classes = np.flatnonzero(is_other | (issue_count != stratum.issue_count))
-            changed = np.flatnonzero((joint.count != cells).reshape(-1))
+        known = self._stored.strata.get(number, _NOTHING).widen(stratum.issue_count.size)
+        before, after = known.statistics, stratum.statistics
+        is_other = before.count != after.count
+        is_other |= before.self_confidence_sum != after.self_confidence_sum
+        classes = np.flatnonzero(is_other | (known.issue_count != stratum.issue_count))
+        changed = np.flatnonzero(known.joint.count != stratum.joint.count)
         self._tables.replace(
             "class_statistics",
             sql.DELETE_STATISTICS,

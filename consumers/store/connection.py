@@ -50,14 +50,18 @@ def translated(path: Path) -> Iterator[None]:
     except duckdb.Error as error:
         text = first_line(error)
         if "Conflicting lock" in text or "Could not set lock" in text:
-            holder = holder_of(path) or _holder_in(str(error))
-            raise StoreLocked(str(path), holder) from error
+            raise StoreLocked(str(path), _holder(path, str(error))) from error
         if re.search(
             r"No space left|File too large|failed to commit|Could not write", text, re.IGNORECASE
         ):
             raise StoreError(
                 f"{path}: the disk is full ({text}). The last batch was not stored, nothing is lost: "
                 "make room and start again"
+            ) from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise StoreError(
+                f"{path}: DuckDB ran out of memory ({text}). The last batch was not stored, nothing is "
+                "lost: raise memory_limit and start again"
             ) from error
         if isinstance(
             error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException
@@ -75,6 +79,9 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _holder_in(text: str) -> str:
+def _holder(path: Path, text: str) -> str:
+    """Who DuckDB says holds the file; with its command, if that is in our lock file too."""
     found = re.search(r"PID (\d+)", text)
-    return f"pid {found[1]}" if found else "another process"
+    pid = f"pid {found[1]}" if found else "another process"
+    held = holder_of(path) or ""
+    return held if held.startswith(f"{pid} ") else pid

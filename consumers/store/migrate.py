@@ -5,12 +5,17 @@ DDL happens here and nowhere else: none may sit in the WAL when the process dies
 
 from __future__ import annotations
 
+import json
+import uuid
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from consumers.errors import StoreError
+from consumers.store.connection import connect, translated
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
 
 
@@ -19,6 +24,37 @@ def migrations() -> list[tuple[int, str]]:
     folder = resources.files("consumers.store") / "migrations"
     files = sorted(file.name for file in folder.iterdir() if file.name.endswith(".sql"))
     return [(int(name.split("_")[0]), (folder / name).read_text("utf-8")) for name in files]
+
+
+def create(path: Path, memory_limit: str) -> None:
+    """Create a database with an identity of its own, whole or not at all, whenever the process dies.
+
+    Raises: StoreError, also where a write-ahead log says that there was a database.
+    """
+    wal = path.with_name(f"{path.name}.wal")
+    if wal.exists():
+        raise StoreError(
+            f"{path} is missing, but {wal.name} is there; restore it, or delete that too"
+        )
+    unfinished = path.with_name(f"{path.name}.new")
+    _discard(unfinished)
+    try:
+        with translated(path):
+            db = connect(unfinished, memory_limit)
+            migrate(db)
+            identity = json.dumps(uuid.uuid4().hex)
+            db.execute("INSERT INTO store.setting VALUES ('store_id', ?)", [identity])
+            db.execute("CHECKPOINT")
+            db.close()
+        unfinished.replace(path)
+    except BaseException:
+        _discard(unfinished)
+        raise
+
+
+def _discard(path: Path) -> None:
+    for each in (path, path.with_name(f"{path.name}.wal")):
+        each.unlink(missing_ok=True)
 
 
 def schema_version(db: duckdb.DuckDBPyConnection) -> int:

@@ -55,6 +55,10 @@ class Reader:
         with translated(self._path):
             try:
                 cursor = self._db.execute(sql, parameters)
+                if cursor is None:
+                    raise UsageError(
+                        "the statement is empty; write one, as in 'FROM label_issues'"
+                    )
                 described = cursor.description or []
                 return Result(
                     [column[0] for column in described],
@@ -63,6 +67,8 @@ class Reader:
                 )
             except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError) as error:
                 raise UsageError(_hint(error)) from error
+            except duckdb.OutOfMemoryException as error:
+                raise UsageError(f"{first_line(error)}; ask for less") from error
 
     def arrow(self, sql: str) -> pa.RecordBatchReader:
         """The rows of a query as a stream of Arrow batches."""

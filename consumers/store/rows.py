@@ -133,10 +133,14 @@ def marker_table(step: Step) -> pa.Table:
 
 
 def retracted_tables(step: Step, ledger: Ledger) -> tuple[Rows, Rows]:
-    """Annotations under a marker that the batch touched, and which of them it covers now."""
-    rows = step.outcome.changes.annotations
+    """Annotations that the batch touched and a marker covers or covered, and which it covers now."""
+    changes = step.outcome.changes
+    rows, before = changes.annotations, changes.before
     example = ledger.annotations.example[rows]
-    rows = rows[(example >= 0) & ledger.examples.has_marker[example]]
+    is_under = (example >= 0) & ledger.examples.has_marker[example]
+    # An annotation may have left a covered example for one without markers.
+    was_dead = ~before.is_live & ~before.is_pending & (rows < step.annotation_start)
+    rows = rows[is_under | was_dead]
     return rows, rows[ledger.annotations.is_retracted[rows]]
 
 

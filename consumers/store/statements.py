@@ -10,9 +10,7 @@ ANNOTATORS = "SELECT name FROM store.annotator ORDER BY annotator"
 MODEL_VERSIONS = "SELECT name FROM store.model_version ORDER BY stratum"
 COUNTERS = "SELECT name, value FROM store.counter"
 LAST_TXN = "SELECT coalesce(max(txn_id), 0) FROM store.txn"
-HAS_EVENTS = """
-SELECT EXISTS (FROM store.annotation) OR EXISTS (FROM store.example) OR EXISTS (FROM store.review)
-"""
+HAS_EVENTS = "SELECT EXISTS (FROM store.counter WHERE name = 'accepted' AND value > 0)"
 
 ANNOTATIONS = """
 SELECT annotation, id_low, id_high, example, annotator, given, revision, time_us, source, position,
@@ -63,7 +61,7 @@ DERIVED = ("verdict", "flag", "class_statistics", "joint")
 
 PARITY = """
 WITH self AS (
-    SELECT stratum, given AS class, count(*) AS n, sum(units[given_at]::BIGINT)::BIGINT AS total
+    SELECT stratum, given AS class, count(*) AS n, sum(self_units::BIGINT)::BIGINT AS total
     FROM store.live GROUP BY ALL
 ), cut AS (
     SELECT m.stratum, c.class,
@@ -92,8 +90,8 @@ SELECT
     (SELECT count(*) FROM recounted r FULL JOIN (FROM store.joint WHERE annotation_count > 0) j
         ON r.stratum = j.stratum AND r.given = j.given AND r.suggested = j.suggested
         WHERE r.n IS DISTINCT FROM j.annotation_count)
-    + (SELECT count(*) FROM cut c JOIN store.class_statistics s USING (stratum, class)
-        WHERE c.threshold <> s.class_threshold)
+    + (SELECT count(*) FROM cut c LEFT JOIN store.class_statistics s USING (stratum, class)
+        WHERE c.threshold <> coalesce(s.class_threshold, 2.0))
 """
 """A second opinion: how many cells of the joint and thresholds differ when recounted from the facts."""
 

@@ -1,4 +1,4 @@
-"""Drives monitor/ and shows its state in the words of tests/oracle.py."""
+"""Drives monitor/ and shows its state in the words of tests/laws/world.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from monitor.identity import identify
 from monitor.pipeline import State, step
 from monitor.statistics.confident_joint import NONE, Collision
 from monitor.validate import validate
-from tests.oracle import World
+from tests.laws.world import World
 
 
 def start(classes=(), collision=Collision.CLEANLAB):
@@ -108,8 +108,12 @@ class Run:
         name_of = {row: name for name, row in annotations.items()}
         live = {}
         for name, row, given, stratum, example in zip(
-            annotations, rows.tolist(), side.given.tolist(), side.stratum.tolist(),
-            side.example.tolist(), strict=True,
+            annotations,
+            rows.tolist(),
+            side.given.tolist(),
+            side.stratum.tolist(),
+            side.example.tolist(),
+            strict=True,
         ):
             if stratum >= 0:
                 live[name] = (
@@ -133,9 +137,7 @@ class Run:
                 for name, row in examples.items()
                 if ledger.examples.stratum[row] >= 0
             },
-            "suggested": {
-                name: _suggested(state, row[0]) for name, row in live.items()
-            },
+            "suggested": {name: _suggested(state, row[0]) for name, row in live.items()},
             "strata": self.strata(),
             "flags": self.flags(),
             "counts": (ledger.pending_count, ledger.predicted_count, ledger.labelled_count),
@@ -215,4 +217,3 @@ def _rows(table, names):
 def _suggested(state, example):
     label = int(state.label_issues.suggestions.label[example])
     return None if label == NONE else label
-

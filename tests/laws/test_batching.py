@@ -8,19 +8,21 @@ from tests.laws.line import Run
 from tests.strategies import CLASSES, PARTITIONS, cut, growing_streams, in_order, streams
 
 FILES = (Partition("file:/b"), Partition("file:/a"), *PARTITIONS[:2])
+NAMED_BY_A_DELETION = in_order(
+    Event(type=EventType.DELETION, example_id="x0", annotator="eve"),
+    Event(example_id="x0", label="a", annotator="ann"),
+)
 
 
 def assert_same(sents, batches, classes=()):
+    """Assert that batches, one batch and one event at a time end in the same state."""
     at_once = Run(classes).feed_all([sents])
     one_by_one = Run(classes).feed_all([sent] for sent in sents)
     assert Run(classes).feed_all(batches).arrays() == at_once.arrays() == one_by_one.arrays()
 
 
 @given(cut(streams()))
-@example((events := in_order(
-    Event(type=EventType.DELETION, example_id="x0", annotator="eve"),
-    Event(example_id="x0", label="a", annotator="ann"),
-), [events]))
+@example((NAMED_BY_A_DELETION, [NAMED_BY_A_DELETION]))
 def test_poll_boundaries_do_not_matter(stream):
     """However poll() cuts the stream, the state is the same, numbering and counts included."""
     assert_same(*stream, CLASSES)

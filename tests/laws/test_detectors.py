@@ -22,6 +22,7 @@ every_detector = pytest.mark.parametrize("number", range(COUNT))
 
 
 def fresh(number):
+    """A detector that has seen nothing."""
     return detectors(Collision.CLEANLAB)[number]
 
 
@@ -75,7 +76,9 @@ def test_flags_do_not_depend_on_batches(number, stream):
 def test_what_is_retracted_leaves_no_trace(number, data):
     """After everything was deleted no flag stands, and what follows is judged as if alone."""
     first, second = (
-        Author(lambda values: data.draw(st.sampled_from(values)), is_ordered=True, partitions=[each])
+        Author(
+            lambda values: data.draw(st.sampled_from(values)), is_ordered=True, partitions=[each]
+        )
         for each in (PARTITIONS[0], PARTITIONS[2])
     )
     first.write(data.draw(st.integers(1, 15)))
@@ -112,7 +115,9 @@ def test_findings_are_within_their_ranges(number, sents):
     run = run_of(number)
     for flags in run.feed(sents).flags:
         assert flags.annotations.size == len(flags)
-        assert ((flags.annotations >= 0) & (flags.annotations < run.state.ledger.annotations.size)).all()
+        assert (
+            (flags.annotations >= 0) & (flags.annotations < run.state.ledger.annotations.size)
+        ).all()
         assert ((flags.score >= 0) & (flags.score <= 1)).all()
         assert set(flags.action.tolist()) <= set(Action)
         assert set(flags.cause.tolist()) <= set(Cause)

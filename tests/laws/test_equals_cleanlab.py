@@ -2,21 +2,18 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
 from hypothesis import example, given
 
-from monitor.detectors.protocol import Action, Kind
+from monitor.detectors.protocol import Kind
 from monitor.events import Event, EventType
-from monitor.ledger import Cause
 from monitor.statistics.confident_joint import Collision
 from tests.laws.line import Run
+from tests.laws.occurrences import of_findings, of_pictures, of_rows
 from tests.oracle import (
     cleanlab_verdict,
     conflicting_labels,
     duplicates,
-    plain_cuts,
     plain_suggestion,
-    plain_thresholds,
     plain_verdict,
 )
 from tests.strategies import (
@@ -34,14 +31,27 @@ from tests.strategies import (
 
 def check(run):
     """Assert that a state is what the oracle says of the same events; returns its picture."""
-    world, state, picture = run.world, run.state, run.picture()
-    rows, strata = world.live(), world.strata()
-    thresholds = {version: plain_thresholds(strata[version], len(world.classes)) for version in strata}
-    collision = state.collision
-    assert state.classes.names == world.classes
+    picture, rows = run.picture(), run.world.live()
+    check_rows(run, picture, rows)
+    check_strata(run, picture)
+    flags = picture["flags"]
+    assert flags.get(Kind.EXACT_DUPLICATE, {}) == duplicates(rows)
+    assert flags.get(Kind.CONFLICTING_LABELS, {}) == conflicting_labels(rows)
+    return picture
+
+
+def check_rows(run, picture, rows):
+    """Assert which annotations are live or pending, which predictions are current, and all counts."""
+    world = run.world
+    assert run.state.classes.names == world.classes
     assert picture["live"] == {
         row.annotation_id: (
-            row.example, row.annotator, row.given, row.version, row.units, row.is_truncated
+            row.example,
+            row.annotator,
+            row.given,
+            row.version,
+            row.units,
+            row.is_truncated,
         )
         for row in rows
     }
@@ -52,36 +62,39 @@ def check(run):
         if known is not None
     }
     assert picture["counts"] == (
-        len(picture["pending"]), len(picture["predicted"]), len({row.example for row in rows})
+        len(picture["pending"]),
+        len(picture["predicted"]),
+        len({row.example for row in rows}),
     )
-    assert picture["suggested"] == {
-        row.annotation_id: plain_suggestion(row, thresholds[row.version], collision) for row in rows
-    }
-    assert picture["strata"].keys() == strata.keys()
-    issues = set()
-    for version, (ours, joint, issue_count) in picture["strata"].items():
-        expected = plain_verdict(strata[version], len(world.classes), collision)
-        assert ours == expected.thresholds
-        assert joint == expected.joint
-        if collision is Collision.CLEANLAB:
-            theirs = cleanlab_verdict(strata[version])
-            assert ours == theirs.thresholds
-            assert raised_to_one(joint) == theirs.joint
-            assert expected.issues == theirs.issues
-        flagged = [row.given for row in strata[version] if row.annotation_id in expected.issues]
-        assert issue_count == tuple(flagged.count(k) for k in range(len(world.classes)))
-        issues |= expected.issues
-    flags = picture["flags"]
-    assert flags.get(Kind.LABEL_ISSUE, {}).keys() == issues
-    assert flags.get(Kind.EXACT_DUPLICATE, {}) == duplicates(rows)
-    assert flags.get(Kind.CONFLICTING_LABELS, {}) == conflicting_labels(rows)
     assert (run.redelivery_count, run.stale_count) == (world.redelivery_count, world.stale_count)
     assert run.rejected_count == world.rejected_count
-    return picture
+
+
+def check_strata(run, picture):
+    """Assert thresholds (bit for bit), joint, suggestions and label issues of every stratum."""
+    K, collision, strata = len(run.world.classes), run.state.collision, run.world.strata()
+    assert picture["strata"].keys() == strata.keys()
+    suggested, issues = {}, set()
+    for version, (thresholds, joint, issue_count) in picture["strata"].items():
+        rows = strata[version]
+        expected = plain_verdict(rows, K, collision)
+        assert (thresholds, joint) == (expected.thresholds, expected.joint)
+        if collision is Collision.CLEANLAB:
+            theirs = cleanlab_verdict(rows)
+            assert (thresholds, raised_to_one(joint)) == (theirs.thresholds, theirs.joint)
+            assert expected.issues == theirs.issues
+        flagged = [row.given for row in rows if row.annotation_id in expected.issues]
+        assert issue_count == tuple(flagged.count(k) for k in range(K))
+        suggested |= {
+            row.annotation_id: plain_suggestion(row, thresholds, collision) for row in rows
+        }
+        issues |= expected.issues
+    assert picture["suggested"] == suggested
+    assert picture["flags"].get(Kind.LABEL_ISSUE, {}).keys() == issues
 
 
 def raised_to_one(joint):
-    """cleanlab's form of a joint: at least 1 on the diagonal."""
+    """The joint in cleanlab's form: at least 1 on the diagonal."""
     return tuple(
         tuple(max(count, i == j) for j, count in enumerate(row)) for i, row in enumerate(joint)
     )
@@ -177,66 +190,12 @@ def test_long_streams_equal_cleanlabs_and_meet_every_kind_of_event():
             before = run.picture()
             findings = run.feed(batch).flags
             after = check(run)
-            seen.update(_of_findings(findings))
-            seen.update(_of_pictures(before, after, died))
-            seen.update(_of_rows(run.world))
+            seen.update(of_findings(findings))
+            seen.update(of_pictures(before, after, died))
+            seen.update(of_rows(run.world))
             died |= before["live"].keys() - after["live"].keys()
         seen["a class joined"] += kind is not None and len(run.world.classes) > 3
-        seen.update(redelivery=run.redelivery_count, stale=run.stale_count, rejected=run.rejected_count)
+        seen.update(
+            redelivery=run.redelivery_count, stale=run.stale_count, rejected=run.rejected_count
+        )
     assert {name for name, count in seen.items() if count} == OCCURRENCES
-
-
-def _of_findings(findings):
-    names = {Action.RAISED: "raised", Action.CHANGED: "changed", Action.CLEARED: "cleared"}
-    for flags in findings:
-        for action, cause in zip(flags.action.tolist(), flags.cause.tolist(), strict=True):
-            if flags.kind is Kind.LABEL_ISSUE:
-                yield names[action]
-                if cause == Cause.THRESHOLD:
-                    yield f"{names[action]} on an older row by a threshold"
-            elif action == Action.CHANGED:
-                yield "duplicate changed"
-
-
-def _of_pictures(before, after, died):
-    for name, row in after["live"].items():
-        former = before["live"].get(name)
-        if former is not None:
-            if former[0] != row[0]:
-                yield "moved to another example"
-            elif former[3] != row[3]:
-                yield "moved to another stratum"
-        elif name in died:
-            yield "resurrected"
-        elif name in before["pending"]:
-            yield "prediction came later"
-        if row[5]:
-            yield "truncated"
-        if after["suggested"][name] is None:
-            yield "no class confident"
-    if after["pending"]:
-        yield "waits for a prediction"
-    conflicts = [picture["flags"].get(Kind.CONFLICTING_LABELS, {}).keys() for picture in (before, after)]
-    same = {name for name, row in after["live"].items() if before["live"].get(name) == row}
-    if same & (conflicts[1] - conflicts[0]):
-        yield "conflict raised on an older row"
-    if same & (conflicts[0] - conflicts[1]):
-        yield "conflict cleared on an older row"
-
-
-def _of_rows(world):
-    K = len(world.classes)
-    for rows in world.strata().values():
-        cuts = np.array(plain_cuts(rows, K))
-        verdict, thresholds = plain_verdict(rows, K, "cleanlab"), plain_thresholds(rows, K)
-        for row in rows:
-            gap = np.array(row.units) - cuts
-            if (gap == 0).any():
-                yield "at the cut"
-            if (gap == -1).any():
-                yield "one unit below the cut"
-            if (gap >= 0).sum() > 1:
-                yield "collision"
-            suggested = plain_suggestion(row, thresholds, "cleanlab")
-            if suggested not in (None, row.given) and row.annotation_id not in verdict.issues:
-                yield "close and suggested otherwise"

@@ -19,19 +19,25 @@ def parts(second):
 
 
 def columns(rows):
+    """Rows as two arrays."""
     return np.array(rows, np.int64).reshape(-1, 2).T
+
+
+def rows_of(shards):
+    """The rows of all shards."""
+    return [row for shard in shards for row in shard]
 
 
 def assert_adds(empty, shards):
     """Assert the laws of a statistic that adds."""
-    whole = empty.update(*columns(sum(shards, [])))
+    whole = empty.update(*columns(rows_of(shards)))
     merged = empty
     for shard in shards:
         merged = merged.merge(empty.update(*columns(shard)))
     assert merged == whole
     assert empty.merge(whole) == whole == whole.merge(empty)
     assert whole.update(*columns(shards[0])).revert(*columns(shards[0])) == whole
-    assert whole.revert(*columns(sum(shards, []))) == empty
+    assert whole.revert(*columns(rows_of(shards))) == empty
     return whole
 
 
@@ -39,7 +45,7 @@ def assert_adds(empty, shards):
 def test_class_statistics_add(shards):
     """Statistics of shards merge to those of the whole; empty is the identity; revert undoes update."""
     whole = assert_adds(ClassStatistics.empty(K), shards)
-    rows = sum(shards, [])
+    rows = rows_of(shards)
     for k in range(K):
         own = [units / UNIT for label, units in rows if label == k]
         assert whole.count[k] == len(own)
@@ -50,14 +56,14 @@ def test_class_statistics_add(shards):
 def test_confident_joints_add(shards):
     """Joints of shards merge to that of the whole; empty is the identity; revert undoes update."""
     whole = assert_adds(ConfidentJoint.empty(K), shards)
-    rows = sum(shards, [])
+    rows = rows_of(shards)
     assert whole.count.tolist() == [[rows.count((i, j)) for j in range(K)] for i in range(K)]
 
 
 @given(parts(st.integers(0, UNIT)), st.integers(K, K + 2))
 def test_more_classes_change_nothing(shards, wider):
     """Statistics widened before or after the rows are the same."""
-    rows = columns(sum(shards, []))
+    rows = columns(rows_of(shards))
     after = ClassStatistics.empty(K).update(*rows).widen(wider)
     assert after == ClassStatistics.empty(wider).update(*rows)
     labels = np.array([rows[0], rows[1] % K])

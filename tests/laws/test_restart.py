@@ -4,14 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.order import OrderKeys
+from monitor.ledger import keys_of
 from monitor.restore import AnnotationFacts, ExampleFacts, restore
 from tests.laws.line import Run, start
 from tests.strategies import CLASSES, cut, streams
-
-
-def keys_of(table, rows):
-    return OrderKeys(table.revision[rows], table.time_us[rows], table.source[rows], table.offset[rows])
 
 
 def restart(run, shuffle):

@@ -12,6 +12,7 @@ IDS = st.lists(st.tuples(HALVES, HALVES), max_size=30)
 
 
 def as_ids(pairs):
+    """Ids from their low and high halves."""
     return np.array(pairs, np.uint64).reshape(-1, 2)
 
 

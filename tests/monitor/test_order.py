@@ -18,6 +18,7 @@ KEY = st.tuples(
 
 
 def as_keys(keys):
+    """Keys as columns."""
     revision, time_us, source, offset = np.array(keys, np.int64).reshape(-1, 4).T
     return OrderKeys(revision, time_us, source.astype(np.int32), offset)
 
@@ -25,16 +26,14 @@ def as_keys(keys):
 def ranked(key):
     """The key as a tuple that Python compares."""
     revision, time_us, source, offset = key
-    return revision, time_us, RANKS[source], offset
+    return revision, time_us, int(RANKS[source]), offset
 
 
 @given(st.lists(st.tuples(KEY, KEY), max_size=8))
 def test_keys_compare_from_left_to_right(pairs):
     """Revision, time, source, offset: the first that differs decides, without overflow."""
     signs = compare(as_keys([a for a, _ in pairs]), as_keys([b for _, b in pairs]), RANKS)
-    assert signs.tolist() == [
-        (ranked(a) > ranked(b)) - (ranked(a) < ranked(b)) for a, b in pairs
-    ]
+    assert signs.tolist() == [(ranked(a) > ranked(b)) - (ranked(a) < ranked(b)) for a, b in pairs]
 
 
 @given(
@@ -44,7 +43,9 @@ def test_keys_compare_from_left_to_right(pairs):
 def test_writes_are_judged_as_if_each_came_alone(writes, stored):
     """Of each write: whether it stays the newest of its row, was heard before, or came too late."""
     rows = np.array([row for row, _ in writes], np.int32)
-    found = judge(rows, as_keys([key for _, key in writes]), as_keys([stored[row] for row in rows]), RANKS)
+    found = judge(
+        rows, as_keys([key for _, key in writes]), as_keys([stored[row] for row in rows]), RANKS
+    )
     newest = {row: (key, None) for row, key in enumerate(stored)}
     redelivered, stale = [], []
     for i, (row, key) in enumerate(writes):
@@ -81,7 +82,12 @@ def test_sources_rank_by_name_in_kafka_and_by_registration_elsewhere():
     ]
 
 
-@given(st.lists(st.builds(Partition, st.sampled_from(("a", "b", "f:1", "f:2")), st.integers(0, 2)), unique=True))
+@given(
+    st.lists(
+        st.builds(Partition, st.sampled_from(("a", "b", "f:1", "f:2")), st.integers(0, 2)),
+        unique=True,
+    )
+)
 def test_new_sources_do_not_reorder_old_ones(partitions):
     """Two sources compare the same however many are registered later."""
     ranks, fewer = source_ranks(partitions), source_ranks(partitions[:-1])

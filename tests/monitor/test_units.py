@@ -7,22 +7,27 @@ from hypothesis import strategies as st
 
 from monitor.events import Reason, TopK
 from monitor.units import UNIT, fault_of, quantise
-from tests.oracle import is_distribution, quantised
+from tests.laws.world import is_distribution, quantised
 
-OFF_BY = st.sampled_from((0, 1, -1, 1_074, -1_074, 1_075, -1_075, 10**6, -(10**6), 2 * 10**7, -2 * 10**7))
+OFF_BY = st.sampled_from(
+    (0, 1, -1, 1_074, -1_074, 1_075, -1_075, 10**6, -(10**6), 2 * 10**7, -2 * 10**7)
+)
 
 
 @st.composite
-def rows(draw, width=st.integers(1, 6)):
+def rows(draw):
     """Probabilities whose units sum to about 2³⁰, some of them between two units."""
-    K = draw(width)
+    K = draw(st.integers(1, 6))
     total = UNIT + draw(OFF_BY)
     edges = sorted(draw(st.lists(st.integers(0, total), min_size=K - 1, max_size=K - 1)))
     parts = np.diff([0, *edges, total])
-    return [min(float(part) / UNIT + draw(st.sampled_from((0.0, 0.3 / UNIT))), 1.0) for part in parts]
+    return [
+        min(float(part) / UNIT + draw(st.sampled_from((0.0, 0.3 / UNIT))), 1.0) for part in parts
+    ]
 
 
 def quantise_one(p, *, is_partial=False):
+    """The units of one row."""
     return quantise(np.array([p]), np.array([is_partial]))[0].tolist()
 
 
@@ -32,7 +37,7 @@ def quantise_one(p, *, is_partial=False):
 @example([1.0, 1_075 / UNIT], False)
 @example([1.0, 1_074 / UNIT], False)
 def test_probabilities_become_the_units_that_the_contract_says(p, is_partial):
-    """u = rint(p·2³⁰), rescaled in float64 where the sum is off by more than max(1,074, K)."""
+    """Units are u = rint(p·2³⁰), rescaled in float64 where the sum is off by more than max(1,074, K)."""
     assert quantise_one(p, is_partial=is_partial) == quantised(p, len(p), is_partial=is_partial)
 
 

@@ -66,7 +66,8 @@ CREATE TABLE store.review (
 );
 
 CREATE VIEW store.live AS
-SELECT a.*, e.example_id, e.stratum, e.units, e.is_truncated, a.given + 1 AS given_at
+SELECT a.*, e.example_id, e.stratum, e.units, e.is_truncated, a.given + 1 AS given_at,
+    coalesce(e.units[a.given + 1], 0) AS self_units
 FROM store.annotation a
 JOIN store.example e USING (example)
 ANTI JOIN store.retracted r USING (annotation)
@@ -80,13 +81,13 @@ SELECT
     g.label AS given_label,
     p.label AS predicted_label,
     s.label AS suggested_label,
-    a.units[a.given_at] / 1073741824 AS self_confidence,
+    a.self_units / 1073741824 AS self_confidence,
     (
-        a.units[a.given_at]::BIGINT
+        a.self_units::BIGINT
         - coalesce(list_max(list_concat(a.units[: a.given_at - 1], a.units[a.given_at + 1 :])), 0)
         + 1073741824
     ) / 2147483648 AS normalized_margin,
-    a.units[a.given_at] / 1073741824 AS label_score,
+    a.self_units / 1073741824 AS label_score,
     f.annotation IS NOT NULL AS is_label_issue,
     list_transform(
         list_resize(a.units, (SELECT count(*) FROM store.class), 0), lambda u: u / 1073741824
@@ -152,12 +153,17 @@ COMMENT ON VIEW predictions IS 'One row per example with a current prediction, l
 
 CREATE VIEW classes AS
 SELECT
-    c.label, s.annotation_count, s.class_threshold, s.label_issue_count, nullif(m.name, '') AS model_version
-FROM store.class_statistics s
-JOIN store.class c USING (class)
-JOIN store.model_version m USING (stratum)
-ORDER BY s.stratum, c.class;
-COMMENT ON VIEW classes IS 'One row per class and model version, in the order of the class list. A class without annotations has the unreachable threshold 2.';
+    c.label,
+    coalesce(s.annotation_count, 0) AS annotation_count,
+    coalesce(s.class_threshold, 2.0) AS class_threshold,
+    coalesce(s.label_issue_count, 0) AS label_issue_count,
+    nullif(m.name, '') AS model_version
+FROM store.model_version m
+CROSS JOIN store.class c
+LEFT JOIN store.class_statistics s USING (stratum, class)
+WHERE m.stratum IN (SELECT stratum FROM store.class_statistics WHERE annotation_count > 0)
+ORDER BY m.stratum, c.class;
+COMMENT ON VIEW classes IS 'One row per class and model version that has live annotations, in the order of the class list. A class without annotations has the unreachable threshold 2.';
 
 CREATE VIEW confident_joint AS
 SELECT

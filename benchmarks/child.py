@@ -1,0 +1,66 @@
+"""One command in a process of its own, so that its CPU and memory are its own: `replay` or `restart`.
+
+The last line on stdout is JSON: CPU seconds by stage since the process began, memory, sizes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import msgspec
+
+from benchmarks.measure import resident_mb, resident_peak_mb
+from benchmarks.stages import StageClock, watch
+
+
+class Measured(msgspec.Struct):
+    """`resident_mb` is taken while the state is in memory; times are of the process since its start."""
+
+    cpu_s: dict[str, float]
+    wall_s: float
+    resident_mb: float
+    resident_peak_mb: float
+
+
+def replay(arguments: list[str]) -> Measured:
+    """`labelwatch replay`, as installed, with a clock between its stages."""
+    from consumers.cli import labelwatch  # noqa: PLC0415 - importing it is part of what is measured
+    from consumers.store import Store  # noqa: PLC0415
+
+    clock, start = StageClock(), time.perf_counter()
+    watch(clock)
+    held: list[float] = []
+    close = Store.close
+
+    def weigh_and_close(store: Store) -> None:
+        held.append(resident_mb())
+        close(store)
+
+    Store.close = weigh_and_close  # type: ignore[method-assign] # the state is still held here
+    labelwatch(["replay", *arguments], standalone_mode=False)
+    spent = clock.stop()
+    return Measured(spent, time.perf_counter() - start, held[-1], resident_peak_mb())
+
+
+def restart(arguments: list[str]) -> Measured:
+    """Open a store and load its state, as every command that writes does; then one parity query."""
+    from consumers.config import read_settings  # noqa: PLC0415
+    from consumers.wiring import open_line  # noqa: PLC0415
+
+    settings = read_settings(None, {"store": arguments[0]})
+    imported, start = time.process_time(), time.perf_counter()
+    with open_line(settings, "benchmark") as line:
+        loaded, wall_s = time.process_time(), time.perf_counter() - start
+        held = resident_mb()
+        peak = resident_peak_mb()
+        assert line.store.parity(str(line.state.collision)) == 0
+        asked = time.process_time()
+    spent = {"import": imported, "load": loaded - imported, "parity": asked - loaded}
+    return Measured(spent, wall_s, held, peak)
+
+
+if __name__ == "__main__":
+    command = {"replay": replay, "restart": restart}[sys.argv[1]]
+    measured = command(sys.argv[2:])
+    sys.stdout.write("\n" + msgspec.json.encode(measured).decode() + "\n")

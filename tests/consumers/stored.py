@@ -1,0 +1,105 @@
+"""What a store holds: its physical tables, its views, and laws that hold within it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import duckdb
+
+UNIT = 2**30
+WALL_CLOCK = ("ingested_at", "since", "found_at", "first_seen_at", "committed_at")
+VIEWS = (
+    "annotations",
+    "pending",
+    "predictions",
+    "label_issues",
+    "classes",
+    "confident_joint",
+    "duplicates",
+    "dead_letters",
+    "offsets",
+)
+
+
+@contextlib.contextmanager
+def opened(path, **options):
+    """A connection to a store that nobody holds."""
+    with duckdb.connect(str(path), **options) as db:
+        yield db
+
+
+def query(path, sql, *parameters):
+    """The rows of a query."""
+    with opened(path, read_only=True) as db:
+        return db.execute(sql, list(parameters)).fetchall()
+
+
+def tamper(path, sql):
+    """Change a store behind labelwatch's back."""
+    with opened(path) as db:
+        db.execute(sql)
+
+
+def tables(path):
+    """Every physical table, its rows in order, without the clock, txn_id and findings."""
+    with opened(path, read_only=True) as db:
+        names = [
+            row[0]
+            for row in db.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'store'"
+            ).fetchall()
+        ]
+        found = {}
+        for name in sorted(set(names) - {"finding", "txn"}):
+            columns = [row[0] for row in db.execute(f"DESCRIBE store.{name}").fetchall()]
+            kept = ", ".join(c for c in columns if c not in ("txn_id", *WALL_CLOCK))
+            where = "WHERE name <> 'store_id'" if name == "setting" else ""
+            found[name] = db.execute(
+                f"SELECT {kept} FROM store.{name} {where} ORDER BY ALL"
+            ).fetchall()
+        return found
+
+
+def views(path, *, without=()):
+    """Every view but findings, its rows in order, without the clock and txn_id."""
+    with opened(path, read_only=True) as db:
+        found = {}
+        for name in VIEWS:
+            columns = [row[0] for row in db.execute(f"DESCRIBE {name}").fetchall()]
+            kept = ", ".join(
+                f'"{c}"' for c in columns if c not in ("txn_id", *WALL_CLOCK, *without)
+            )
+            found[name] = db.execute(f"SELECT {kept} FROM {name} ORDER BY ALL").fetchall()
+        return found
+
+
+def difference(ours, theirs):
+    """A text that names the first table that differs, None where all are equal."""
+    for name in sorted(ours.keys() | theirs.keys()):
+        a, b = ours.get(name), theirs.get(name)
+        if a != b:
+            only = [row for row in a if row not in b][:3], [row for row in b if row not in a][:3]
+            return f"{name}: {len(a)} and {len(b)} rows; only here {only[0]}, only there {only[1]}"
+    return None
+
+
+def assert_findings_add_up(path):
+    """Findings, added up, are the flags that stand."""
+    rows = query(
+        path,
+        """
+        SELECT kind, annotation, sum(CASE action WHEN 'raised' THEN 1 WHEN 'cleared' THEN -1 ELSE 0 END) AS net
+        FROM store.finding GROUP BY ALL HAVING net <> 0
+        """,
+    )
+    assert {net for _, _, net in rows} <= {1}
+    standing = query(path, "SELECT kind, annotation FROM store.flag ORDER BY ALL")
+    assert sorted((kind, annotation) for kind, annotation, _ in rows) == standing
+
+
+def write_jsonl(path, events):
+    """Events, or lines as bytes, as a file."""
+    lines = (e if isinstance(e, bytes) else json.dumps(e).encode() for e in events)
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
