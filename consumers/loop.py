@@ -122,12 +122,18 @@ def run(
     while not is_stopping():
         polled = source.poll(line.batch_size_max)
         crash.point("loop.polled")
-        if polled.positions:
-            arrival = Arrival(_unread(polled.records, next_offsets), polled.positions)
+        # A source that hands out old records again must not take the stored position back.
+        positions = {
+            place: each
+            for place, each in polled.positions.items()
+            if each.next_offset >= next_offsets.get(place, 0)
+        }
+        if positions:
+            arrival = Arrival(_unread(polled.records, next_offsets), positions)
             rejections = advance(line, arrival, breaker, is_last=polled.is_exhausted)
-            source.commit(polled.positions)
+            source.commit(positions)
             crash.point("source.committed")
-            next_offsets |= {place: each.next_offset for place, each in polled.positions.items()}
+            next_offsets |= {place: each.next_offset for place, each in positions.items()}
             totals.add(arrival.records, rejections)
             after_commit(totals)
         if polled.is_exhausted:

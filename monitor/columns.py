@@ -1,7 +1,7 @@
 """Columns that grow together: the one mutable container of monitor/.
 
-Rows are numbered by arrival and never move. Growth is by a quarter, so that memory follows the
-number of rows closely; untouched pages beyond it cost nothing.
+Rows are numbered by arrival and never move. Room grows by half; pages beyond the last row are not
+touched and cost nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ROWS_MIN = 1_024
 
 def capacity_for(size: int) -> int:
     """Rows to allocate so that `size` rows fit and appending is amortised."""
-    return max(_ROWS_MIN, size + size // 4)
+    return max(_ROWS_MIN, size + size // 2)
 
 
 class Columns:
@@ -45,14 +45,17 @@ class Columns:
 
     def grow_to(self, size: int) -> None:
         """Make room for rows up to `size`; new rows hold the fill value."""
-        if size > getattr(self, self.layout[0][0]).size:
-            capacity = capacity_for(size)
-            for name, dtype, fill in self.layout:
-                column = np.empty(capacity, dtype)
+        if size <= self.size:
+            return
+        is_full = size > getattr(self, self.layout[0][0]).size
+        for name, dtype, fill in self.layout:
+            if is_full:
+                column = np.empty(capacity_for(size), dtype)
                 column[: self.size] = getattr(self, name)[: self.size]
-                column[self.size :] = fill
                 setattr(self, name, column)
-        self.size = max(self.size, size)
+            # Rows beyond are not written yet, so that their pages cost no memory.
+            getattr(self, name)[self.size : size] = fill
+        self.size = size
 
 
 class Matrix:

@@ -284,7 +284,8 @@ class Ledger:
         self._mark(touched)
         after = self.side(touched)
         arrived = self._count_live(before, after)
-        is_written = np.isin(touched, written, assume_unique=True)
+        is_written = np.zeros(touched.size, np.bool_)
+        is_written[np.searchsorted(touched, written)] = True
         self.pending_count += int(after.is_pending.sum()) - int(before.is_pending.sum())
         cause = _causes(is_written, was_written, self.annotations, touched)
         return Outcome(
@@ -319,7 +320,9 @@ class Ledger:
         table = self.examples
         is_news: Flags = table.stratum[example] != predictions.stratum[predicted]
         is_news |= table.is_truncated[example] != predictions.is_truncated[predicted]
-        is_news |= (self.units.data[example] != predictions.units[predicted]).any(axis=1)
+        alike = np.flatnonzero(~is_news)
+        is_other = self.units.data[example[alike]] != predictions.units[predicted[alike]]
+        is_news[alike] = is_other.any(axis=1)
         return is_news
 
     def _judge_markers(self, markers: MarkerWrites) -> tuple[NDArray[np.int64], int, int]:
@@ -401,9 +404,10 @@ class Ledger:
         live_count = self.examples.live_count
         now = distinct(after.example[after.is_live])
         had_none: Flags = live_count[now] == 0
-        np.subtract.at(live_count, before.example[before.is_live], 1)
-        np.add.at(live_count, after.example[after.is_live], 1)
-        was = distinct(before.example[before.is_live])
+        leaves, joins = before.example[before.is_live], after.example[after.is_live]
+        was = distinct(leaves)
+        _add_at(live_count, leaves, was, -1)
+        _add_at(live_count, joins, now, 1)
         self.labelled_count += int(had_none.sum()) - int((live_count[was] == 0).sum())
         arrived: Rows = now[had_none]
         return arrived
@@ -426,6 +430,14 @@ class Ledger:
 
 def _key(keys: OrderKeys | Annotations, i: int) -> Key:
     return int(keys.revision[i]), int(keys.time_us[i]), int(keys.source[i]), int(keys.offset[i])
+
+
+def _add_at(counts: Rows, rows: Rows, distinct_rows: Rows, one: int) -> None:
+    """Count rows, which may repeat."""
+    if rows.size == distinct_rows.size:
+        counts[distinct_rows] += one
+    else:
+        np.add.at(counts, rows, one)
 
 
 def keys_of(table: Annotations | Examples, rows: Rows) -> OrderKeys:

@@ -102,26 +102,42 @@ def judge(rows: Rows, keys: OrderKeys, stored: OrderKeys, ranks: NDArray[np.int6
     The answer does not depend on where the batch was cut.
     """
     sign = compare(keys, stored, ranks)
+    judged = Judgement(sign > 0, sign == 0, sign < 0)
     by_row = np.argsort(rows, kind="stable")
-    is_repeat = rows[by_row[1:]] == rows[by_row[:-1]]
-    if not is_repeat.any():
-        return Judgement(sign > 0, sign == 0, sign < 0)
-    level = np.where(sign > 0, _dense_rank(keys, ranks) + 1, 0)[by_row]
-    group = np.concatenate(([0], np.cumsum(~is_repeat)))
+    is_repeat = np.zeros(rows.size + 1, np.bool_)
+    is_repeat[1:-1] = rows[by_row[1:]] == rows[by_row[:-1]]
+    at = np.flatnonzero(is_repeat[1:] | is_repeat[:-1])
+    if at.size:
+        # Only rows that are written more than once need to know in which order.
+        _judge_repeats(
+            judged, by_row[at], is_repeat[at], sign, _dense_rank(keys.take(by_row[at]), ranks)
+        )
+    return judged
+
+
+def _judge_repeats(
+    judged: Judgement,
+    at: NDArray[np.int64],
+    is_repeat: Flags,
+    sign: NDArray[np.int8],
+    rank: NDArray[np.int64],
+) -> None:
+    """Judge the writes `at`, grouped by row and in order of arrival within each group.
+
+    `is_repeat` says which of them continue a group; `rank` orders their keys.
+    """
+    level = np.where(sign[at] > 0, rank + 1, 0)
+    group = np.cumsum(~is_repeat)
     span = level.size + 2
     highest = np.maximum.accumulate(level + group * span) - group * span
-    highest_before = np.concatenate(([0], np.where(is_repeat, highest[:-1], 0)))
-    is_last = np.concatenate((~is_repeat, [True]))
-    highest_of_all = highest[is_last][group]
+    highest_before = np.where(is_repeat, np.roll(highest, 1), 0)
+    is_last = np.append(~is_repeat[1:], np.True_)
+    highest_of_all = highest[is_last][group - 1]
     is_accepted = level > highest_before
-    is_redelivery = (level == highest_before) & ((level > 0) | (sign[by_row] == 0))
-    back = np.empty_like(by_row)
-    back[by_row] = np.arange(by_row.size)
-    return Judgement(
-        (is_accepted & (level == highest_of_all))[back],
-        is_redelivery[back],
-        (~is_accepted & ~is_redelivery)[back],
-    )
+    is_redelivery = (level == highest_before) & ((level > 0) | (sign[at] == 0))
+    judged.is_newest[at] = is_accepted & (level == highest_of_all)
+    judged.is_redelivery[at] = is_redelivery
+    judged.is_stale[at] = ~is_accepted & ~is_redelivery
 
 
 def _dense_rank(keys: OrderKeys, ranks: NDArray[np.int64]) -> NDArray[np.int64]:

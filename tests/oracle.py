@@ -7,6 +7,7 @@ collision rules. Which rows are live says tests/laws/world.py. Neither shares co
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
@@ -115,14 +116,16 @@ def plain_verdict(rows, class_count, collision):
 
 def duplicates(rows):
     """Ids of live annotations with the same content on different examples, each with its set."""
-    found = {}
+    sets = defaultdict(list)
     for row in rows:
-        same = [
-            other for other in rows if row.content is not None and other.content == row.content
-        ]
-        if len({other.example for other in same}) > 1:
-            found[row.annotation_id] = frozenset(other.annotation_id for other in same)
-    return found
+        if row.content is not None:
+            sets[row.content].append(row)
+    return {
+        row.annotation_id: frozenset(other.annotation_id for other in members)
+        for members in sets.values()
+        if len({row.example for row in members}) > 1
+        for row in members
+    }
 
 
 def conflicting_labels(rows):

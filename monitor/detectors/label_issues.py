@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 INACTIVE = -2
 """Suggested label of an example without live annotations."""
-_CHUNK = 65_536
+_CHUNK = 16_384
 
 
 class _Suggestions(Columns):
@@ -210,7 +210,9 @@ class LabelIssues:
         stratum.members.example[: members.size] = members
         for start in range(0, members.size, _CHUNK):
             rows = members[start : start + _CHUNK]
-            yield rows, ledger.units.data[rows]
+            is_run = rows[-1] - rows[0] + 1 == rows.size
+            at = slice(rows[0], rows[-1] + 1) if is_run else rows
+            yield rows, ledger.units.data[at]
 
     def _judge(self, ledger: Ledger, annotations: Rows) -> Mask:
         """Which of these live annotations are label issues."""

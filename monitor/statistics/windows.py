@@ -72,8 +72,7 @@ class Windows:
 
     def add(self, examples: Rows, units: Units) -> None:
         """Examples that are new or scored anew. Shape: (n,), (n, K)."""
-        is_near = (units >= self._low.astype(np.uint32)) & (units <= self._high.astype(np.uint32))
-        at, of_class = np.nonzero(is_near)
+        at, of_class = _between(units, self._low, self._high + 1)
         self._append(units[at, of_class], examples[at], of_class)
 
     def crossed(self, cuts: Counts, count: Counts, scan: Scan) -> Rows:
@@ -111,12 +110,10 @@ class Windows:
         found = []
         for examples, units in scan():
             columns = units if classes.size == self.cuts.size else units[:, classes]
-            low, high = (edge[classes].astype(np.uint32) for edge in (self._low, self._high))
-            at, of_class = np.nonzero((columns >= low) & (columns <= high))
+            at, of_class = _between(columns, self._low[classes], self._high[classes] + 1)
             self._append(columns[at, of_class], examples[at], classes[of_class])
             if moved is not None:
-                low, high = (edge[classes].astype(np.uint32) for edge in moved)
-                found.append(examples[((columns >= low) & (columns < high)).any(axis=1)])
+                found.append(examples[_between(columns, *(edge[classes] for edge in moved))[0]])
         return found
 
     def _append(
@@ -135,3 +132,12 @@ class Windows:
             column = getattr(pool, name)
             column[: kept.size] = column[kept]
         pool.size = kept.size
+
+
+def _between(
+    units: Units, low: Counts, high: Counts
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the cells with low ≤ u < high. Shape: units (n, k), the limits (k,)."""
+    # One comparison: what lies below `low` wraps around to a large number.
+    is_inside = units - low.astype(np.uint32) < (high - low).astype(np.uint32)
+    return np.divmod(np.flatnonzero(is_inside), max(units.shape[1], 1))
