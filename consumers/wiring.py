@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from consumers.config import Settings
 
+GC_THRESHOLDS = (200_000, 50, 1_000)
+
 
 @contextlib.contextmanager
 def open_line(settings: Settings, command: str) -> Iterator[Line]:
@@ -32,6 +35,9 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         memory_limit=settings.memory_limit,
         checkpoint_bytes=settings.checkpoint_bytes,
     )
+    # A batch is tens of thousands of short-lived lists without cycles: looking for cycles among them
+    # at the default rate costs as much as all the rest.
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         shape = store.shape(settings.shape())
         store.refuse_change(shape)

@@ -21,10 +21,11 @@ def canonical_content(event: Event) -> bytes | None:
     >>> canonical_content(Event(text=" two\n words ")), canonical_content(Event(text="  "))
     (b't:two words', None)
     """
-    if event.content_hash:
+    if event.content_hash is not None:
         return b"h:" + event.content_hash.encode()
-    if event.text is not None:
-        words = " ".join(unicodedata.normalize("NFC", event.text).split())
+    text = event.text
+    if text is not None:
+        words = " ".join(unicodedata.normalize("NFC", text).split())
         if words:
             return b"t:" + words.encode()
     if event.embedding is not None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from monitor.detectors.label_issues import LabelIssues
     from monitor.detectors.protocol import Detector, Flags
     from monitor.events import Event, Records
+    from monitor.identity import Ids
     from monitor.ledger import Rows
     from monitor.statistics.confident_joint import Collision
 
@@ -170,9 +171,16 @@ class _Named:
         self._keep_annotations(np.ones(self.annotation_events.size, np.bool_))
         self._name_examples()
 
+    def _at(self, at: NDArray[np.int64]) -> list[Event]:
+        events = self.batch.events
+        return events if at.size == len(events) else [events[i] for i in at.tolist()]
+
+    def _example_ids(self, at: NDArray[np.int64]) -> Ids:
+        return identify([event.example_id or "" for event in self._at(at)])
+
     def _keep_annotations(self, keep: NDArray[np.bool_]) -> None:
         self.annotation_events = self.annotation_events[keep]
-        events = [self.batch.events[i] for i in self.annotation_events]
+        events = self._at(self.annotation_events)
         self.annotators = [event.annotator or UNKNOWN_ANNOTATOR for event in events]
         self.annotation_texts = [
             event.annotation_id or default_annotation_id(event.example_id or "", annotator)
@@ -186,9 +194,7 @@ class _Named:
         for events in (labels, self.prediction_events, self.marker_events):
             needed[events] = True
         self.with_example = np.flatnonzero(needed)
-        self.example_ids = identify(
-            self.batch.events[i].example_id or "" for i in self.with_example
-        )
+        self.example_ids = self._example_ids(self.with_example)
 
     def turn_away(self, state: State) -> list[Rejection]:
         """Beyond the caps, newcomers that would wait for their other half are turned away."""
@@ -202,15 +208,15 @@ class _Named:
 
     def _drop_predictions(self, ledger: Ledger, unlabelled_max: int) -> None:
         """Drop predictions of examples never heard of that come alone; they are counted, not stored."""
-        labelled = {self.batch.events[i].example_id for i in self.annotation_events}
+        labelled = {event.example_id for event in self._at(self.annotation_events)}
         alone = np.array(
             [
                 event.type is EventType.PREDICTION and event.example_id not in labelled
-                for event in map(self.batch.events.__getitem__, self.prediction_events)
+                for event in self._at(self.prediction_events)
             ],
             np.bool_,
         )
-        ids = identify(self.batch.events[i].example_id or "" for i in self.prediction_events)
+        ids = self._example_ids(self.prediction_events)
         alone &= ledger.example_ids.find(ids) < 0
         room = unlabelled_max - (ledger.predicted_count - ledger.labelled_count)
         is_dropped = alone & (np.cumsum(alone) > room)
@@ -268,10 +274,10 @@ class _Named:
         )
 
     def _contents(self, ledger: Ledger) -> Rows:
-        found = [canonical_content(self.batch.events[i]) for i in self.annotation_events]
+        found = list(map(canonical_content, self._at(self.annotation_events)))
         rows = np.full(len(found), -1, np.int32)
-        at = [i for i, content in enumerate(found) if content is not None]
-        if at:
+        if found.count(None) < len(found):
+            at = [i for i, content in enumerate(found) if content is not None]
             rows[at] = ledger.content_ids.intern(identify_bytes(filter(None, found)))
         return rows
 
@@ -285,7 +291,7 @@ class _Named:
         is_truncated = np.zeros(at.size, np.bool_)
         is_truncated[is_given] = batch.is_truncated[row[is_given]]
         stratum = np.full(at.size, -1, np.int32)
-        versions = [batch.events[i].model_version or "" for i in at[is_given]]
+        versions = [event.model_version or "" for event in self._at(at[is_given])]
         stratum[is_given] = state.model_versions.numbers(versions)
         return PredictionWrites(example[at], stratum, units, is_truncated, batch.keys.take(at))
 
@@ -293,7 +299,7 @@ class _Named:
         """Deletions by example, or by example and annotator."""
         at = self.marker_events
         annotator = np.full(at.size, ANYBODY, np.int32)
-        names = [self.batch.events[i].annotator or "" for i in at[self.marker_is_pair]]
+        names = [event.annotator or "" for event in self._at(at[self.marker_is_pair])]
         annotator[self.marker_is_pair] = state.annotators.numbers(names)
         return MarkerWrites(example[at], annotator, self.batch.keys.take(at))
 

@@ -69,14 +69,16 @@ def validate(
     `sources` numbers the partitions of `records`. Events that are None were rejected before.
     """
     rejections: list[Rejection] = []
-    position = np.array([i for i, event in enumerate(events) if event is not None], np.int64)
     kept: list[Event] = [event for event in events if event is not None]
+    position = np.arange(len(events))
+    if len(kept) < len(events):
+        position = np.array([i for i, event in enumerate(events) if event is not None], np.int64)
     keys, late = _order_keys(kept, position, records, sources)
     faults: dict[int, Fault] = {int(i): _FUTURE for i in late}
     table = _Distributions(kept)
     faults = {**table.faults, **faults}
     given, columns = _look_up(kept, table, classes, faults)
-    keep = np.array([i for i in range(len(kept)) if i not in faults], np.int64)
+    keep = np.setdiff1d(np.arange(len(kept)), list(faults), assume_unique=True)
     rejections += [
         Rejection(int(position[i]), fault.reason, fault.error)
         for i, fault in sorted(faults.items())
@@ -106,14 +108,15 @@ def _order_keys(
     times = [event.annotated_at for event in events]
     time_us = np.where(recorded >= 0, recorded, 0)
     late = np.empty(0, np.int64)
-    if any(time is not None for time in times):
+    if times.count(None) < len(times):
         own = np.array([-1 if time is None else time for time in times], np.int64)
         has_own = np.array([time is not None for time in times])
         time_us = np.where(has_own, own, time_us)
         late = np.flatnonzero(has_own & (recorded >= 0) & (own > recorded + _DAY_US))
-    revision = np.array(
-        [NO_REVISION if event.revision is None else event.revision for event in events], np.int64
-    )
+    revisions = [event.revision for event in events]
+    revision = np.full(len(events), NO_REVISION, np.int64)
+    if revisions.count(None) < len(revisions):
+        revision[:] = [NO_REVISION if each is None else each for each in revisions]
     source = sources[records.partition_index[position]]
     return OrderKeys(revision, time_us, source, records.offsets[position]), late
 
@@ -122,22 +125,31 @@ class _Distributions:
     """The probabilities of a batch in one flat array, checked without regard to classes."""
 
     def __init__(self, events: list[Event]) -> None:
-        forms = [event.pred_probs if event.type in _WITH_PROBS else None for event in events]
-        self.forms = forms
-        self.rows = np.array([i for i, form in enumerate(forms) if form is not None], np.int64)
+        self.types = {event.type for event in events}
+        forms = [event.pred_probs for event in events]
+        if not self.types <= _WITH_PROBS:
+            forms = [event.pred_probs if event.type in _WITH_PROBS else None for event in events]
         given = [form for form in forms if form is not None]
-        self.sizes = np.array([_size(form) for form in given], np.int64)
-        self.is_partial = np.array([type(form) is TopK for form in given], np.bool_)
-        self.flat = np.fromiter(
-            chain.from_iterable(map(_values, given)), np.float64, count=int(self.sizes.sum())
-        )
+        kinds = set(map(type, given))
+        self.count = len(forms)
+        self.are_lists = kinds <= {list}
+        self.rows = np.arange(len(forms))
+        if len(given) < len(forms):
+            self.rows = np.array([i for i, form in enumerate(forms) if form is not None], np.int64)
+        values: list[Sequence[float]] = list(map(_values, given))
+        self.sizes = np.fromiter(map(len, values), np.int64, len(values))
+        self.is_partial = np.zeros(len(given), np.bool_)
+        if TopK in kinds:
+            self.is_partial[:] = [type(form) is TopK for form in given]
+        count = int(self.sizes.sum())
+        self.flat = np.fromiter(chain.from_iterable(values), np.float64, count)
         self.faults = dict(self._faults())
 
     def _faults(self) -> list[tuple[int, Fault]]:
         """The faults of rows that are no distribution: one matrix where all have one length."""
         faults = []
         starts = np.concatenate(([0], np.cumsum(self.sizes)))
-        for size in np.unique(self.sizes).tolist():
+        for size in set(self.sizes.tolist()):
             of_size = np.flatnonzero(self.sizes == size)
             cells = starts[of_size][:, None] + np.arange(size)
             rows = (
@@ -156,7 +168,7 @@ class _Distributions:
 
         `columns` names the class of each value of an event; an event without an entry is aligned.
         """
-        number = np.full(len(self.forms), -1, np.int32)
+        number = np.full(self.count, -1, np.int32)
         is_kept = np.isin(self.rows, keep)
         rows = self.rows[is_kept]
         number[rows] = np.arange(rows.size)
@@ -176,14 +188,10 @@ class _Distributions:
         return number[keep], quantise(probabilities, is_partial), is_partial
 
 
-def _size(form: list[float] | dict[str, float] | TopK) -> int:
-    return len(form.labels) if type(form) is TopK else len(form)  # type: ignore[arg-type] # narrowed by type()
-
-
 def _values(form: list[float] | dict[str, float] | TopK) -> Sequence[float]:
-    if type(form) is list:
+    if isinstance(form, list):
         return form
-    return form.probabilities if isinstance(form, TopK) else list(form.values())  # type: ignore[union-attr]
+    return form.probabilities if isinstance(form, TopK) else list(form.values())
 
 
 def _look_up(
@@ -194,18 +202,15 @@ def _look_up(
     if classes.alignment == list(range(len(classes))):
         lookup |= {None: -1} | classes.index | dict(enumerate(classes.alignment))
     width = len(classes)
-    annotation, prediction = EventType.ANNOTATION, EventType.PREDICTION
-    given = [
-        lookup.get(event.label, UNLISTED)
-        if event.type is annotation or event.type is prediction
-        else -1
-        for event in events
-    ]
+    labels = [event.label for event in events]
+    if not table.types <= _WITH_PROBS:
+        labels = [event.label if event.type in _WITH_PROBS else None for event in events]
+    given = [lookup.get(label, UNLISTED) for label in labels]
     is_plain = (
         UNLISTED not in given
         and bool((table.sizes == width).all())
-        and all(type(form) is list for form in table.forms if form is not None)
-        and all(event.type is not EventType.CLASSES for event in events)
+        and table.are_lists
+        and EventType.CLASSES not in table.types
     )
     columns: dict[int, list[int]] = {}
     if not is_plain:
@@ -217,7 +222,8 @@ def _look_up(
                     given[i] = -1
                 else:
                     given[i] = found[0]
-                    columns |= {i: found[1]} if found[1] else {}
+                    if found[1]:
+                        columns[i] = found[1]
     return np.array(given, np.int16), columns
 
 

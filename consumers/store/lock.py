@@ -8,6 +8,7 @@ its write-ahead log, which DuckDB cannot tell.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -34,7 +35,9 @@ class Lock:
             os.close(self._fd)
             raise StoreLocked(str(store), holder or "another process") from None
         os.truncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+        # Only for messages: a full disk may leave it empty.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two different files."""
@@ -58,7 +61,12 @@ class Mark:
 
     def __init__(self, store: Path) -> None:
         self.path = Path(f"{store}.mark")
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: {error.strerror}; check the folder and its permissions"
+            ) from error
 
     def check(self, store_id: str, txn_id: int) -> None:
         """Raises: StoreError when the database is older than it was."""
@@ -74,8 +82,16 @@ class Mark:
         self.write(store_id, txn_id)
 
     def write(self, store_id: str, txn_id: int) -> None:
-        """Remember a durable transaction. Not synced: a mark that is too low does no harm."""
-        os.pwrite(self._fd, f"{store_id} {txn_id}".ljust(self._WIDTH).encode(), 0)
+        """Remember a durable transaction. Not synced: a mark that is too low does no harm.
+
+        Raises: StoreError.
+        """
+        try:
+            os.pwrite(self._fd, f"{store_id} {txn_id}".ljust(self._WIDTH).encode(), 0)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: {error.strerror}. Nothing is lost: make room and start again"
+            ) from error
 
     def close(self) -> None:
         """Release the file."""

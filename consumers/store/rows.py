@@ -54,10 +54,10 @@ def annotation_table(step: Step, state: State, txn_id: int) -> pa.Table:
     ids = ledger.annotation_ids.ids(rows)
     texts = step.annotation_ids
     content = ledger.annotations.content[rows]
-    events = [step.batch.events[i] for i in step.annotation_events[wins]]
+    events = [step.batch.events[i] for i in step.annotation_events[wins].tolist()]
     columns = {
         "annotation": rows,
-        "annotation_id": pa.array([texts[i] for i in wins], pa.string()),
+        "annotation_id": pa.array([texts[i] for i in wins.tolist()], pa.string()),
         "id_low": ids[:, 0],
         "id_high": ids[:, 1],
         "example": ledger.annotations.example[rows],
@@ -81,9 +81,8 @@ def example_table(step: Step, state: State, txn_id: int) -> tuple[pa.Table, Rows
     old = rows[is_old]
     new = np.arange(step.example_start, len(ledger.example_ids), dtype=np.int32)
     rows = np.concatenate((old, new))
-    events = [
-        step.batch.events[i].example_id for i in np.concatenate((named, step.example_starts))
-    ]
+    at = np.concatenate((named, step.example_starts)).tolist()
+    events = [step.batch.events[i].example_id for i in at]
     ids = ledger.example_ids.ids(rows)
     columns = {
         "example": rows,

@@ -9,8 +9,10 @@ import numpy as np
 from consumers.config import Settings
 from consumers.loop import Breaker, run
 from consumers.ports import Polled, Position
+from consumers.store.statements import PARITY
 from consumers.wiring import open_line
 from monitor.events import Partition, Records
+from tests.consumers.stored import opened
 from tests.consumers.streams import as_json
 
 CLASSES = ["a", "b", "c"]
@@ -92,7 +94,20 @@ class LogSource:
         """Nothing to close."""
 
 
-def feed(path, source, *, is_armed=False, **settings):
-    """Run the line over a source; what it counted."""
+def feed(path, source, *, is_armed=False, batches=None, **settings):
+    """Run the line over a source, or over its first batches; what it counted."""
+    left = repeat(None) if batches is None else iter(range(batches))
     with open_line(Settings(store=str(path), **settings), "test") as line:
-        return run(line, source, Breaker(is_armed=is_armed), lambda: False, lambda _: None)
+        return run(
+            line,
+            source,
+            Breaker(is_armed=is_armed),
+            lambda: next(left, "over") == "over",
+            lambda _: None,
+        )
+
+
+def parity(path, collision="cleanlab"):
+    """Cells that differ from a recount."""
+    with opened(path, read_only=True) as db:
+        return db.execute(PARITY, {"collision": collision}).fetchone()[0]
