@@ -14,8 +14,9 @@ import numpy as np
 from cleanlab.count import compute_confident_joint, get_confident_thresholds
 from cleanlab.filter import find_label_issues
 
+from monitor.changes import AnnotationWrites, MarkerWrites, PredictionWrites
 from monitor.detectors.label_issues import LabelIssues
-from monitor.ledger import AnnotationWrites, Ledger, MarkerWrites, PredictionWrites
+from monitor.ledger import Ledger
 from monitor.order import NO_REVISION, OrderKeys
 from monitor.statistics.confident_joint import Collision
 from monitor.units import UNIT, quantise

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from consumers.store import Store
     from monitor.decode import Decoder
     from monitor.events import Partition, Records, Rejection
-    from monitor.pipeline import State
+    from monitor.state import State
 
 
 @dataclass(slots=True)

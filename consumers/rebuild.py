@@ -11,7 +11,7 @@ from consumers.scratch import allocator
 from consumers.store import Store
 from monitor.decode import Decoder
 from monitor.fields import FieldMapping
-from monitor.pipeline import Limits
+from monitor.state import Limits
 
 if TYPE_CHECKING:
     from consumers.config import Settings

@@ -10,7 +10,8 @@ from monitor.classes import ClassList
 from monitor.decode import Decoder
 from monitor.fields import FieldMapping, suggest_mapping
 from monitor.parse import parse_leniently
-from monitor.pipeline import State, read
+from monitor.pipeline import read
+from monitor.state import State
 from monitor.statistics.confident_joint import Collision
 
 if TYPE_CHECKING:

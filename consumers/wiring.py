@@ -12,7 +12,7 @@ from consumers.scratch import allocator
 from consumers.store import Store
 from monitor.decode import Decoder
 from monitor.fields import FieldMapping
-from monitor.pipeline import Limits
+from monitor.state import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

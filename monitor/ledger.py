@@ -4,9 +4,9 @@ Three kinds of write, each judged by its own key (monitor/order.py), so any orde
 events ends in the same place:
 - to an *annotation*: a given label for an example, or its deletion by annotation_id;
 - to an example's *prediction*: probabilities of a model version, or nothing (deletion of the
-example);
+  example);
 - to a *marker*: "everything of this example, or of this annotator on it, older than this key is
-dead".
+  dead".
 
 An annotation is live when its newest write is a label that no newer marker covers and its example
 has a current prediction. Rows are numbered by first arrival and never reused.
@@ -14,179 +14,25 @@ has a current prediction. Rows are numbered by first arrival and never reused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.columns import Columns, Matrix
+from monitor.changes import Cause, Changes, Outcome, Side
+from monitor.columns import Matrix
 from monitor.distinct import distinct
 from monitor.identity import IdTable
-from monitor.order import BEFORE_ALL, OrderKeys, judge
+from monitor.markers import Markers
+from monitor.order import Judgement, judge
+from monitor.tables import Annotations, Examples, keys_of, set_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from monitor.changes import AnnotationWrites, MarkerWrites, PredictionWrites
     from monitor.columns import Allocate
-    from monitor.units import Units
-
-    Rows = NDArray[np.int32]
-    Flags = NDArray[np.bool_]
-    Key = tuple[int, int, int, int]
-
-ANYBODY = -1
-"""Annotator of a marker that covers everybody's annotations of an example."""
-
-
-class Cause(IntEnum):
-    """Why an annotation was touched; the lowest that applies."""
-
-    ANNOTATION = 0
-    RELABEL = 1
-    DELETION = 2
-    PREDICTION = 3
-    THRESHOLD = 4
-
-
-class Annotations(Columns):
-    """One row per annotation ever named: its newest write."""
-
-    layout = (
-        ("revision", np.int64, BEFORE_ALL),
-        ("time_us", np.int64, 0),
-        ("source", np.int32, 0),
-        ("offset", np.int64, 0),
-        ("example", np.int32, -1),
-        ("annotator", np.int32, -1),
-        ("given", np.int16, -1),
-        ("content", np.int32, -1),
-        ("next", np.int32, -1),
-        ("is_retracted", np.bool_, False),
-    )
-    revision: NDArray[np.int64]
-    time_us: NDArray[np.int64]
-    source: NDArray[np.int32]
-    offset: NDArray[np.int64]
-    example: Rows
-    annotator: Rows
-    given: NDArray[np.int16]
-    content: Rows
-    next: Rows
-    is_retracted: Flags
-
-
-class Examples(Columns):
-    """One row per example ever named: the newest write of its prediction, and its annotations as a chain."""
-
-    layout = (
-        ("revision", np.int64, BEFORE_ALL),
-        ("time_us", np.int64, 0),
-        ("source", np.int32, 0),
-        ("offset", np.int64, 0),
-        ("stratum", np.int32, -1),
-        ("is_truncated", np.bool_, False),
-        ("first", np.int32, -1),
-        ("live_count", np.int32, 0),
-        ("has_marker", np.bool_, False),
-    )
-    revision: NDArray[np.int64]
-    time_us: NDArray[np.int64]
-    source: NDArray[np.int32]
-    offset: NDArray[np.int64]
-    stratum: Rows
-    is_truncated: Flags
-    first: Rows
-    live_count: Rows
-    has_marker: Flags
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """Annotations as they stand at one moment. Shape: (t,) each.
-
-    `given` is -1 and `stratum` -1 where the annotation is not live. `self_units` is the
-    probability of the given label (unit 2⁻³⁰, 0 where not live). `content` is -1 where there is
-    none. A pending annotation would be live if its example had a prediction.
-    """
-
-    is_live: Flags
-    is_pending: Flags
-    example: Rows
-    given: NDArray[np.int16]
-    stratum: Rows
-    self_units: NDArray[np.int64]
-    content: Rows
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What one batch did to annotations: each touched one as it was and as it is.
-
-    `annotations` are distinct rows; `cause` says why each was touched. `rescored` are the examples
-    whose current prediction is another one than before, `arrived` those that have a live
-    annotation now and had none before.
-    """
-
-    annotations: Rows
-    before: Side
-    after: Side
-    cause: NDArray[np.int8]
-    rescored: Rows
-    arrived: Rows
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotationWrites:
-    """Writes to annotations in order of arrival. Shape: (n,). `example` is -1 in a deletion."""
-
-    annotation: Rows
-    example: Rows
-    annotator: Rows
-    given: NDArray[np.int16]
-    content: Rows
-    keys: OrderKeys
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionWrites:
-    """Writes to examples' predictions in order of arrival. Shape: (n,); `units` (n, K).
-
-    `stratum` numbers the model version; -1 with zero units says that nothing is left (a deletion).
-    """
-
-    example: Rows
-    stratum: Rows
-    units: Units
-    is_truncated: Flags
-    keys: OrderKeys
-
-
-@dataclass(frozen=True, slots=True)
-class MarkerWrites:
-    """Deletions of an example (annotator ANYBODY) or of one annotator's part of it. Shape: (n,)."""
-
-    example: Rows
-    annotator: Rows
-    keys: OrderKeys
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of the writes: which stand, and how many were heard before or came too late.
-
-    `annotation_wins`, `prediction_wins` index the writes that are now the newest of their row;
-    `prediction_is_news` says which of the latter changed the prediction and not only its key.
-    `markers` are the marker writes that stand.
-    """
-
-    changes: Changes
-    annotation_wins: NDArray[np.int64]
-    prediction_wins: NDArray[np.int64]
-    prediction_is_news: Flags
-    markers: NDArray[np.int64]
-    redelivery_count: int
-    stale_count: int
+    from monitor.order import OrderKeys
+    from monitor.tables import Flags, Rows
 
 
 class Ledger:
@@ -199,7 +45,7 @@ class Ledger:
         self.annotations = Annotations()
         self.examples = Examples()
         self.units = Matrix(allocate)
-        self.markers: dict[tuple[int, int], Key] = {}
+        self.markers = Markers()
         self.ranks: NDArray[np.int64] = np.zeros(0, np.int64)
         self.pending_count = 0
         """Annotations that wait for a prediction."""
@@ -257,23 +103,14 @@ class Ledger:
         self, annotations: AnnotationWrites, predictions: PredictionWrites, markers: MarkerWrites
     ) -> Outcome:
         """Judge all writes of a batch, keep what is newest, and tell what changed."""
-        by_annotation = judge(
-            annotations.annotation,
-            annotations.keys,
-            keys_of(self.annotations, annotations.annotation),
-            self.ranks,
-        )
-        by_example = judge(
-            predictions.example,
-            predictions.keys,
-            keys_of(self.examples, predictions.example),
-            self.ranks,
-        )
+        by_annotation = self._judge(self.annotations, annotations.annotation, annotations.keys)
+        by_example = self._judge(self.examples, predictions.example, predictions.keys)
         wins = np.flatnonzero(by_annotation.is_newest)
         predicted = np.flatnonzero(by_example.is_newest)
         is_news = self._is_news(predictions, predicted)
         rescored = predictions.example[predicted[is_news]]
-        marked, repeated, late = self._judge_markers(markers)
+        marked, repeated, late = self.markers.judge(markers, self.ranks)
+        self.examples.has_marker[markers.example[marked]] = True
         written = annotations.annotation[wins]
         others = distinct(rescored, markers.example[marked])
         touched = distinct(written, self.annotations_of(others))
@@ -284,10 +121,8 @@ class Ledger:
         self._mark(touched)
         after = self.side(touched)
         arrived = self._count_live(before, after)
-        is_written = np.zeros(touched.size, np.bool_)
-        is_written[np.searchsorted(touched, written)] = True
         self.pending_count += int(after.is_pending.sum()) - int(before.is_pending.sum())
-        cause = _causes(is_written, was_written, self.annotations, touched)
+        cause = _causes(self.annotations, touched, written, was_written)
         return Outcome(
             Changes(touched, before, after, cause, rescored, arrived),
             wins,
@@ -297,6 +132,9 @@ class Ledger:
             int(by_annotation.is_redelivery.sum() + by_example.is_redelivery.sum()) + repeated,
             int(by_annotation.is_stale.sum() + by_example.is_stale.sum()) + late,
         )
+
+    def _judge(self, table: Annotations | Examples, rows: Rows, keys: OrderKeys) -> Judgement:
+        return judge(rows, keys, keys_of(table, rows), self.ranks)
 
     def settle(self) -> Changes:
         """After the columns were filled from a store: chains, markers, counts; everything as one change."""
@@ -324,30 +162,6 @@ class Ledger:
         is_other = self.units.data[example[alike]] != predictions.units[predicted[alike]]
         is_news[alike] = is_other.any(axis=1)
         return is_news
-
-    def _judge_markers(self, markers: MarkerWrites) -> tuple[NDArray[np.int64], int, int]:
-        """Keep markers that are newer than the one at their place. Deletions of this kind are rare."""
-        standing, repeated, late = {}, 0, 0
-        for i in range(len(markers.example)):
-            place = (int(markers.example[i]), int(markers.annotator[i]))
-            key = _key(markers.keys, i)
-            known = self.markers.get(place)
-            if known is None or self._is_newer(key, known):
-                self.markers[place] = key
-                self.examples.has_marker[place[0]] = True
-                standing[place] = i
-            elif place[1] != ANYBODY:
-                # A deletion of a whole example was counted already, as a write to its prediction.
-                repeated += key == known
-                late += key != known
-        return np.array(sorted(standing.values()), np.int64), repeated, late
-
-    def _is_newer(self, key: Key, other: Key) -> bool:
-        ranked, other_ranked = (
-            (revision, time_us, int(self.ranks[source]), offset)
-            for revision, time_us, source, offset in (key, other)
-        )
-        return ranked > other_ranked
 
     def _write_annotations(self, writes: AnnotationWrites, wins: NDArray[np.int64]) -> None:
         table, rows = self.annotations, writes.annotation[wins]
@@ -417,19 +231,8 @@ class Ledger:
         table = self.annotations
         table.is_retracted[annotations] = False
         example = table.example[annotations]
-        for row in annotations[self.examples.has_marker[example] & (example >= 0)].tolist():
-            key, place = _key(table, row), int(table.example[row])
-            covers = (
-                self.markers.get((place, ANYBODY)),
-                self.markers.get((place, int(table.annotator[row]))),
-            )
-            table.is_retracted[row] = any(
-                marker is not None and self._is_newer(marker, key) for marker in covers
-            )
-
-
-def _key(keys: OrderKeys | Annotations, i: int) -> Key:
-    return int(keys.revision[i]), int(keys.time_us[i]), int(keys.source[i]), int(keys.offset[i])
+        marked = annotations[self.examples.has_marker[example] & (example >= 0)]
+        table.is_retracted[marked] = self.markers.cover(table, marked, self.ranks)
 
 
 def _add_at(counts: Rows, rows: Rows, distinct_rows: Rows, one: int) -> None:
@@ -440,25 +243,13 @@ def _add_at(counts: Rows, rows: Rows, distinct_rows: Rows, one: int) -> None:
         np.add.at(counts, rows, one)
 
 
-def keys_of(table: Annotations | Examples, rows: Rows) -> OrderKeys:
-    """The newest keys of these rows."""
-    return OrderKeys(
-        table.revision[rows], table.time_us[rows], table.source[rows], table.offset[rows]
-    )
-
-
-def set_keys(table: Annotations | Examples, rows: Rows, keys: OrderKeys) -> None:
-    """Give these distinct rows their newest keys."""
-    table.revision[rows] = keys.revision
-    table.time_us[rows] = keys.time_us
-    table.source[rows] = keys.source
-    table.offset[rows] = keys.offset
-
-
 def _causes(
-    is_written: Flags, was_written: Flags, table: Annotations, rows: Rows
+    table: Annotations, touched: Rows, written: Rows, was_written: Flags
 ) -> NDArray[np.int8]:
-    is_gone = (table.given[rows] < 0) | table.is_retracted[rows]
+    """Why each touched annotation was touched; `was_written` had a label before. All rows ascend."""
+    is_written = np.zeros(touched.size, np.bool_)
+    is_written[np.searchsorted(touched, written)] = True
+    is_gone = (table.given[touched] < 0) | table.is_retracted[touched]
     cause = np.where(
         is_gone, Cause.DELETION, np.where(was_written, Cause.RELABEL, Cause.ANNOTATION)
     )

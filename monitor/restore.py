@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monitor.ledger import keys_of, set_keys
 from monitor.order import compare, source_ranks
+from monitor.tables import keys_of, set_keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.detectors.protocol import Flags
     from monitor.identity import Ids, IdTable
-    from monitor.ledger import Key, Ledger, Rows
+    from monitor.ledger import Ledger
+    from monitor.markers import Key
     from monitor.order import OrderKeys
-    from monitor.pipeline import State
+    from monitor.state import State
+    from monitor.tables import Rows
     from monitor.units import Units
 
 
@@ -65,7 +67,7 @@ def restore(
     _fill_examples(ledger, examples)
     _fill_annotations(ledger, annotations)
     for (example, annotator), key in markers.items():
-        ledger.markers[example, annotator] = key
+        ledger.markers.keys[example, annotator] = key
         ledger.examples.has_marker[example] = True
     everything = ledger.settle()
     return tuple(

@@ -26,6 +26,7 @@ def sessions(text):
 
 
 def pattern_of(lines):
+    """A pattern for the lines shown."""
     parts = [re.escape(line).replace("…", ".*") for line in lines]
     return re.compile("\n".join(parts) + "\n?" if lines else "", re.DOTALL)
 

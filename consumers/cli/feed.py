@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 import click
 from rich.console import Console
 
+from consumers.cli.demo import run_demo
 from consumers.cli.output import tell
 from consumers.config import Settings, as_toml, read_settings
-from consumers.demo import run_demo
 from consumers.errors import UsageError
 from consumers.files import FileSource
 from consumers.loop import Breaker, run

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.columns import Allocate
-    from monitor.pipeline import Limits, State, Step
+    from monitor.pipeline import Step
+    from monitor.state import Limits, State
 
 CHECKPOINT_BYTES = 32 << 20
 SHAPE_DEFAULTS: dict[str, Any] = {

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from consumers.ports import Position
     from consumers.store.tables import Tables
     from monitor.events import Partition, Records
-    from monitor.pipeline import State, Step
+    from monitor.pipeline import Step
+    from monitor.state import State
     from monitor.statistics.class_statistics import Counts
 
 

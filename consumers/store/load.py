@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,19 +11,23 @@ import numpy as np
 from consumers.errors import StoreError
 from consumers.store import statements as sql
 from monitor.classes import Authority, ClassList
+from monitor.detectors.label_issues import INACTIVE
 from monitor.events import Partition
 from monitor.names import Names
 from monitor.order import OrderKeys
-from monitor.pipeline import Limits, State
 from monitor.restore import AnnotationFacts, ExampleFacts, advance_prediction_keys, restore
+from monitor.state import Limits, State
 from monitor.statistics.confident_joint import Collision
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import duckdb
     from numpy.typing import NDArray
 
     from monitor.detectors.protocol import Flags
-    from monitor.ledger import Key, Ledger
+    from monitor.ledger import Ledger
+    from monitor.markers import Key
     from monitor.units import Units
 
     Columns = dict[str, NDArray[Any]]
@@ -91,35 +96,53 @@ def fill(db: duckdb.DuckDBPyConnection, state: State) -> tuple[Flags, ...]:
 
 def check(db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...]) -> None:
     """What was restored equals what was stored. Raises: StoreError."""
-    wrong = []
-    counted = {str(each.kind): len(each) for each in flags if len(each)}
-    if counted != dict(db.execute(sql.FLAG_COUNTS).fetchall()):
-        wrong.append("flags")
-    strata = state.label_issues.strata
-    stored = _numpy(db, sql.STORED_STATISTICS)
-    for number, stratum in strata.items():
+    wrong = next(chain(_wrong_verdicts(db, state, flags), _wrong_strata(db, state)), None)
+    if wrong is not None:
+        raise StoreError(
+            f"the stored {wrong} differ from what its annotations give; run `labelwatch rebuild`"
+        )
+
+
+def _wrong_verdicts(
+    db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...]
+) -> Iterator[str]:
+    sums = {str(each.kind): _sums(each.annotations) for each in flags if len(each)}
+    if sums != {kind: tuple(found) for kind, *found in db.execute(sql.FLAG_SUMS).fetchall()}:
+        yield "flags"
+    label = state.label_issues.suggestions.label[: state.ledger.examples.size]
+    suggested = np.flatnonzero(label != INACTIVE)
+    if _sums(suggested, label[suggested]) != db.execute(sql.VERDICT_SUMS).fetchone():
+        yield "suggested labels"
+
+
+def _wrong_strata(db: duckdb.DuckDBPyConnection, state: State) -> Iterator[str]:
+    stored, joint = _numpy(db, sql.STORED_STATISTICS), _numpy(db, sql.STORED_JOINT)
+    for number, stratum in state.label_issues.strata.items():
+        version = f"of model version {state.model_versions.names[number]!r}"
         at = stored["stratum"] == number
         kept = stored["class"][at]
         counts = np.zeros((3, len(state.classes)), np.int64)
         for i, name in enumerate(("annotation_count", "self_confidence_sum", "label_issue_count")):
             counts[i, kept] = stored[name][at]
+        thresholds = np.full(len(state.classes), 2.0)
+        thresholds[kept] = stored["class_threshold"][at]
         statistics = stratum.statistics
         restored = (statistics.count, statistics.self_confidence_sum, stratum.issue_count)
         if not np.array_equal(counts, restored):
-            wrong.append(
-                f"class statistics of model version {state.model_versions.names[number]!r}"
-            )
-    joint = _numpy(db, sql.STORED_JOINT)
-    for number, stratum in strata.items():
+            yield f"class statistics {version}"
+        if not np.array_equal(thresholds, statistics.class_thresholds()):
+            yield f"class thresholds {version}"
         at = joint["stratum"] == number
         cells = np.zeros_like(stratum.joint.count)
         cells[joint["given"][at], joint["suggested"][at]] = joint["annotation_count"][at]
         if not np.array_equal(cells, stratum.joint.count):
-            wrong.append(f"joint of model version {state.model_versions.names[number]!r}")
-    if wrong:
-        raise StoreError(
-            f"the stored {wrong[0]} differ from what its annotations give; run `labelwatch rebuild`"
-        )
+            yield f"joint {version}"
+
+
+def _sums(rows: NDArray[np.integer], values: NDArray[np.integer] | int = 0) -> tuple[int, ...]:
+    """What tells two sets of rows with values apart, without sorting or comparing them."""
+    rows, values = rows.astype(np.int64), np.asarray(values, np.int64)
+    return rows.size, int(rows.sum()), int((rows * (rows + values)).sum())
 
 
 def column(db: duckdb.DuckDBPyConnection, statement: str) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from monitor.detectors.protocol import Flags
-    from monitor.pipeline import State
+    from monitor.state import State
 
 
 def check_classes(db: duckdb.DuckDBPyConnection, names: list[str] | None) -> None:

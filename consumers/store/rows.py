@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from monitor.changes import Cause
 from monitor.detectors.label_issues import INACTIVE
 from monitor.detectors.protocol import Action
 from monitor.events import EventType, LargeValue
-from monitor.ledger import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from monitor.detectors.label_issues import LabelIssues, Stratum
     from monitor.detectors.protocol import Flags
     from monitor.events import Event, Records, Rejection
-    from monitor.ledger import Annotations, Examples, Ledger, Rows
-    from monitor.pipeline import State, Step
+    from monitor.ledger import Ledger
+    from monitor.pipeline import Step
+    from monitor.state import State
+    from monitor.tables import Annotations, Examples, Rows
 
 VALUE_BYTES_MAX = 1 << 20
 """Bytes of a dead letter's value that are kept."""

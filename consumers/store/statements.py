@@ -26,11 +26,18 @@ FROM store.example
 PREDICTION_KEYS = "SELECT example, revision, time_us, source, position FROM store.prediction_key"
 MARKERS = "SELECT example, annotator, revision, time_us, source, position FROM store.marker"
 STORED_STATISTICS = """
-SELECT stratum, class, annotation_count, self_confidence_sum, label_issue_count FROM
-store.class_statistics
+SELECT stratum, class, annotation_count, self_confidence_sum, class_threshold,
+    label_issue_count
+FROM store.class_statistics
 """
 STORED_JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
-FLAG_COUNTS = "SELECT kind, count(*) FROM store.flag GROUP BY kind"
+FLAG_SUMS = """
+SELECT kind, count(*), sum(annotation), sum(annotation::BIGINT * annotation) FROM store.flag GROUP BY kind
+"""
+VERDICT_SUMS = """
+SELECT count(*), coalesce(sum(example), 0), coalesce(sum(example::BIGINT * (example + suggested)), 0)
+FROM store.verdict
+"""
 DEAD_LETTERS = """
 SELECT p.topic, p.number, d.position, d.record_key, d.time_us, CASE WHEN NOT d.is_null THEN d.value
 END FROM store.dead_letter d JOIN store.partition p USING (source) WHERE d.size =

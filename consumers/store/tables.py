@@ -9,7 +9,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import duckdb
 
-    from monitor.ledger import Rows
+    from monitor.tables import Rows
 
 
 class Tables:

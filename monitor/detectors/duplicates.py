@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.changes import Cause
 from monitor.columns import Columns
 from monitor.detectors.protocol import Action, Flags, Kind
-from monitor.ledger import Cause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitor.ledger import Changes, Ledger, Rows, Side
+    from monitor.changes import Changes, Side
+    from monitor.ledger import Ledger
+    from monitor.tables import Rows
 
 NOBODY, SEVERAL = -1, -2
 _KINDS = (Kind.EXACT_DUPLICATE, Kind.CONFLICTING_LABELS)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.changes import Cause
 from monitor.columns import Columns
 from monitor.detectors.protocol import Action, Flags, Kind
 from monitor.distinct import distinct
-from monitor.ledger import Cause
 from monitor.statistics.class_statistics import ClassStatistics
 from monitor.statistics.confident_joint import Collision, ConfidentJoint, is_label_issue, suggest
 from monitor.statistics.windows import Windows
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.ledger import Changes, Ledger, Rows
+    from monitor.changes import Changes
+    from monitor.ledger import Ledger
     from monitor.statistics.class_statistics import Counts
+    from monitor.tables import Rows
     from monitor.units import Units
 
     Mask = NDArray[np.bool_]

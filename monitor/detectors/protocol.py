@@ -15,7 +15,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitor.ledger import Changes, Ledger, Rows
+    from monitor.changes import Changes
+    from monitor.ledger import Ledger
+    from monitor.tables import Rows
 
 
 class Kind(StrEnum):

@@ -51,9 +51,7 @@ class LogSource:
         self.next = {}
 
     def seek(self, positions):
-        self.next = {
-            place: positions.get(place, Position(0)).next_offset for place in self._parts
-        }
+        self.next = {place: positions.get(place, Position(0)).next_offset for place in self._parts}
 
     def poll(self, records_max):
         return self.take(self._left()[: min(next(self._sizes), records_max)])

@@ -10,7 +10,8 @@ from monitor.classes import ClassList
 from monitor.detectors.protocol import Action
 from monitor.events import Records
 from monitor.identity import identify
-from monitor.pipeline import State, step
+from monitor.pipeline import step
+from monitor.state import State
 from monitor.statistics.confident_joint import NONE, Collision
 from monitor.validate import validate
 from tests.laws.world import World
@@ -195,7 +196,7 @@ class Run:
             "annotation_ids": ledger.annotation_ids.ids(slice(None)).tolist(),
             "example_ids": ledger.example_ids.ids(slice(None)).tolist(),
             "content_ids": ledger.content_ids.ids(slice(None)).tolist(),
-            "markers": ledger.markers,
+            "markers": ledger.markers.keys,
             "pending": ledger.pending().tolist(),
             "counts": (ledger.pending_count, ledger.predicted_count, ledger.labelled_count),
             "classes": (state.classes.names, state.classes.authority, state.classes.alignment),

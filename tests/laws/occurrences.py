@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.changes import Cause
 from monitor.detectors.protocol import Action, Kind
-from monitor.ledger import Cause
 from tests.oracle import plain_cuts, plain_suggestion, plain_thresholds, plain_verdict
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.changes import Cause, Changes
 from monitor.detectors import detectors
 from monitor.detectors.protocol import Action
 from monitor.events import EventType
-from monitor.ledger import Cause, Changes
 from monitor.statistics.confident_joint import Collision
 from tests.laws.line import Run
 from tests.strategies import CLASSES, EXAMPLES, PARTITIONS, Author, cut, streams

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.ledger import keys_of
 from monitor.restore import AnnotationFacts, ExampleFacts, restore
+from monitor.tables import keys_of
 from tests.laws.line import Run, start
 from tests.strategies import CLASSES, cut, streams
 
@@ -42,7 +42,7 @@ def restart(run, shuffle):
     )
     run.state = new
     run.standing.flags.clear()
-    for flags in restore(new, annotations, examples, dict(ledger.markers)):
+    for flags in restore(new, annotations, examples, dict(ledger.markers.keys)):
         run.standing.take(flags)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 
 from monitor.events import Event, EventType, Reason
 from monitor.identity import identify
-from monitor.pipeline import Limits
+from monitor.state import Limits
 from tests.laws.line import Run
 from tests.laws.world import annotation_id_of
 from tests.strategies import CLASSES, cut, in_order, streams

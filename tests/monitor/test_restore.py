@@ -4,9 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.ledger import Ledger, keys_of, set_keys
+from monitor.ledger import Ledger
 from monitor.order import OrderKeys
 from monitor.restore import advance_prediction_keys
+from monitor.tables import keys_of, set_keys
 
 KEY = st.tuples(st.integers(-1, 1), st.integers(0, 1), st.integers(0, 1), st.integers(0, 2))
 RANKS = np.array([1, 0])

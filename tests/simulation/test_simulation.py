@@ -115,5 +115,7 @@ def test_a_shaky_world_ends_like_a_quiet_one(number, tmp_path, monkeypatch):
     print(f"killed at {kills}")  # noqa: T201 - so is what happened
     assert difference(views(shaky), views(quiet)) is None
     assert_findings_add_up(shaky)
-    counted = "SELECT name, value FROM store.counter WHERE name IN ('accepted', 'rejected') ORDER BY 1"
+    counted = (
+        "SELECT name, value FROM store.counter WHERE name IN ('accepted', 'rejected') ORDER BY 1"
+    )
     assert query(shaky, counted) == query(quiet, counted)
