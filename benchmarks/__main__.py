@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -22,6 +24,8 @@ _HERE = Path(__file__).parent
 
 
 def main() -> None:
+    # So that files and children end with us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
     sizes = QUICK if options.quick else FULL
     if options.large:

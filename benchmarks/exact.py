@@ -38,7 +38,7 @@ def measure(sizes: Sizes) -> Report:
     runs = {
         "float64 in": [float(each.sum()) for each in spent],
         "units in": [float(each[1:].sum()) for each in spent],
-        "detector alone": [float(each[2]) for each in spent],
+        "detector alone": [float(each[-1]) for each in spent],
     }
     rows = [
         compared(f"{name}: {what}", "s", measured, cleanlab, None if "alone" in what else _BAR)

@@ -33,15 +33,15 @@ def measure(sizes: Sizes) -> Report:
         data = list(chunks(class_count, event_count, sizes.batch_size))
         spent, cleanlab = _alternate(data, sizes.run_count)
         name = f"K={class_count:,}, {event_count:,} events"
-        report.rows += _throughput(
-            name, spent, cleanlab, Bar("measured", *_BARS[class_count], is_floor=True)
-        )
+        bar = Bar("measured", *_BARS[class_count], is_floor=True)
+        costs = [each / event_count for each in spent]
+        report.rows += _throughput(name, costs, cleanlab, bar)
         report.runs[f"{name}: cleanlab, rows/s"] = cleanlab
         for i, stage in enumerate(STAGES):
             report.runs[f"{name}: {stage}, CPU s"] = [float(each[:, i].sum()) for each in spent]
         stages.append([name, *_per_event(spent, event_count)])
+    stages.append([f"K=10, {sizes.long_count:,} events", *_measure_growth(sizes, report)])
     report.tables.append(Table("Median CPU per event, µs:", ["", *STAGES, "all"], stages))
-    _measure_growth(sizes, report)
     return report
 
 
@@ -65,15 +65,15 @@ def _alternate(data: list[Chunk], run_count: int) -> tuple[list[NDArray[np.float
 def _throughput(
     name: str, spent: list[NDArray[np.float64]], cleanlab: list[float], bar: Bar
 ) -> list[Row]:
-    event_count = float(name.partition(", ")[2].split()[0].replace(",", ""))
+    """Events per second. `spent`: CPU seconds per event of each batch and stage, for each run."""
 
     def rate(first_stage: int) -> list[float]:
-        return [float(event_count / each[:, first_stage:].sum()) for each in spent]
+        return [float(1 / each[:, first_stage:].sum()) for each in spent]
 
     return [
         compared(f"{name}: float64 in", "events/s", rate(0), cleanlab, bar),
         compared(f"{name}: units in", "events/s", rate(1), cleanlab, bar),
-        compared(f"{name}: detector alone", "events/s", rate(2), cleanlab),
+        compared(f"{name}: detector alone", "events/s", rate(len(STAGES) - 1), cleanlab),
     ]
 
 
@@ -82,17 +82,18 @@ def _per_event(spent: list[NDArray[np.float64]], event_count: int) -> list[str]:
     return [f"{cost:.2f}" for cost in (*by_stage, by_stage.sum())]
 
 
-def _measure_growth(sizes: Sizes, report: Report) -> None:
+def _measure_growth(sizes: Sizes, report: Report) -> list[str]:
     """How the cost of an event grows from K=10's first number of events to ten times as many."""
     long, short = sizes.long_count, sizes.kernel[10]
     data = list(chunks(10, long, sizes.batch_size))
-    costs = []
+    spent = []
     for i in range(sizes.run_count):
         kernel = run(data)
-        costs.append(kernel.spent_s.sum(axis=1) / sizes.batch_size * 1e6)
+        spent.append(kernel.spent_s)
         if i == sizes.run_count - 1:
             kernel.check()
         del kernel
+    costs = [each.sum(axis=1) / sizes.batch_size * 1e6 for each in spent]
 
     def mean(start: int, end: int) -> list[float]:
         at = slice(start // sizes.batch_size, end // sizes.batch_size)
@@ -108,3 +109,4 @@ def _measure_growth(sizes: Sizes, report: Report) -> None:
     slowest = [float(each.max() * sizes.batch_size / 1e3) for each in costs]
     report.rows.append(Row("K=10, slowest batch of them", "ms", float(np.median(slowest))))
     report.runs["K=10, slowest batch, ms"] = slowest
+    return _per_event(spent, long)

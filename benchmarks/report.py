@@ -88,7 +88,7 @@ def as_text(report: Report) -> str:
         f"Anchor: {report.anchor}. Taken {machine.taken_at[:10]} on {machine.name} ({machine.cpu}, "
         f"{machine.core_count} cores, {machine.memory_gb:.0f} GB, load "
         f"{' → '.join(f'{load:.1f}' for load in machine.load)}; Python {machine.python}, {libraries}) "
-        f"at {machine.commit}{' with changes' * machine.is_modified}. "
+        f"at {machine.commit or 'an unknown commit'}{' with changes' * machine.is_modified}. "
         f"All runs: [results/{report.name}.json](../benchmarks/results/{report.name}.json)."
     )
     tables = [f"{table.title}\n\n{_table(table.head, table.rows)}" for table in report.tables]

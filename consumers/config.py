@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -158,6 +159,10 @@ def _convert(values: dict[str, Any]) -> Settings:
         ) from error
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if not re.fullmatch(r"\d+ *[kmgtKMGT]i?[bB]", settings.memory_limit):
+        raise UsageError(
+            f"memory_limit: {settings.memory_limit!r} is no size; write it like 512MB or 2GB"
+        )
     repeated = [
         name for name in settings.classes or () if (settings.classes or []).count(name) > 1
     ]

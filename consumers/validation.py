@@ -108,4 +108,4 @@ class _Tally:
         if mapping:
             lines += ["this mapping would help, in labelwatch.toml:", "[fields]"]
             lines += [f'{name} = "{path}"' for name, path in mapping.items()]
-        return "\n".join(lines)
+        return "\n".join("".join(c if c.isprintable() else "·" for c in line) for line in lines)

@@ -1,9 +1,9 @@
 """Streams of events in which things collide.
 
-An `Author` writes a stream event by event. It knows what the events so far amount to (tests/laws/world.py),
-so it can plant what chance would never hit: probabilities exactly at a class's cut and one unit beside
-it, and rows at the edge of *close*. It decides by a `pick` function alone, which is Hypothesis's
-`sampled_from` in the laws and a seeded `Random.choice` in long runs.
+An `Author` writes a stream event by event. It knows what the events so far amount to
+(tests/laws/world.py), so it can plant what chance would never hit: probabilities exactly at a
+class's cut and one unit beside it, and rows at the edge of *close*. It decides by a `pick` function
+alone, which is Hypothesis's `sampled_from` in the laws and a seeded `Random.choice` in long runs.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Author:
         self.send(type=EventType.PREDICTION, **fields)
 
     def predict_again(self):
-        """The prediction that an example has already, as a new event."""
+        """The prediction that an example has already, as a new event; perhaps as a top-k now."""
         example = self.pick(EXAMPLES)
         known = self.world.prediction_of(example)
         if known is None:
@@ -103,7 +103,7 @@ class Author:
         else:
             self.predict(
                 example_id=example,
-                pred_probs=self.form(self.world.dense(known)),
+                pred_probs=self.pick((self.form, self.whole_top_k))(self.world.dense(known)),
                 model_version=known.version or None,
             )
 
@@ -210,6 +210,10 @@ class Author:
     def form(self, units):
         """Exactly these units, as a list or a map."""
         return self.pick((self.as_list, self.as_map))([each / UNIT for each in units])
+
+    def whole_top_k(self, units):
+        """Exactly these units, as a top-k of all classes."""
+        return TopK(tuple(self.world.classes), tuple(each / UNIT for each in units))
 
     def as_list(self, p):
         """Aligned with the classes."""

@@ -54,15 +54,16 @@ def replay(files: tuple[str, ...], *, strict: bool, keep_going: bool, **flags: s
     Run again, it goes on where it was.
     """
     settings = _settings(**flags)
+    # From here on a signal lets the batch at hand finish, even if the store is still being loaded.
+    stopping = Stopping()
     source = FileSource(files, settings.value_bytes_max, settings.fields)
     try:
         with (
             open_line(settings, "labelwatch replay") as line,
             _Progress(line, settings) as progress,
         ):
-            totals = run(
-                line, source, Breaker(is_armed=not keep_going), Stopping(), progress.update
-            )
+            breaker = Breaker(is_armed=not keep_going)
+            totals = run(line, source, breaker, stopping, progress.update)
             progress.check_parity()
             tell(_summary(line, totals))
     finally:

@@ -43,9 +43,11 @@ def show(result: Result, style: str | None) -> None:
         rows = [dict(zip(result.columns, map(plain, row), strict=True)) for row in result.rows]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif style == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(result.columns)
-        writer.writerows([_cell(value) for value in row] for row in result.rows)
+        for row in (result.columns, *([_cell(value) for value in row] for row in result.rows)):
+            # Before Python 3.13 a carriage return is no reason to quote.
+            has_return = any("\r" in cell for cell in row if isinstance(cell, str))
+            quoting = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
+            csv.writer(sys.stdout, lineterminator="\n", quoting=quoting).writerow(row)
     else:
         show_table(result.columns, result.rows)
 

@@ -85,8 +85,7 @@ class _Columns:
         names: Sequence[str] = schema.names
         self._words = [NUMERIC if header.is_numeric(name) else MISSING for name in names]
         self._is_json_text = [
-            header.kind(field.name) is Kind.JSON and types.is_string(field.type)
-            for field in schema
+            header.kind(field.name) is Kind.JSON and _is_text(field.type) for field in schema
         ]
         self._encoder = RowEncoder(source, [header.path(name) for name in names])
 
@@ -99,6 +98,12 @@ class _Columns:
             if is_json_text:
                 columns[i] = convert(Kind.JSON, [str(cell or "") for cell in columns[i]])
         return self._encoder.encode(columns)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    # A column that its writer marked as JSON is an extension of text.
+    stored = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    return bool(types.is_string(stored) or types.is_large_string(stored))
 
 
 def _open(path: str) -> pq.ParquetFile:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NEVER = "1TB"
+_DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
 
 
 def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
@@ -63,9 +64,8 @@ def translated(path: Path) -> Iterator[None]:
                 f"{path}: DuckDB ran out of memory ({text}). The last batch was not stored, nothing is "
                 "lost: raise memory_limit and start again"
             ) from error
-        if isinstance(
-            error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException
-        ):
+        # A damaged log is told by an error that is nothing but duckdb.Error.
+        if type(error) is duckdb.Error or isinstance(error, _DAMAGE):
             raise StoreError(
                 f"{path} cannot be read ({text}). Keep it and its .wal file; restore a copy, or move both "
                 "away and replay the input"

@@ -52,6 +52,8 @@ class Reader:
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Result:
         """All rows of one statement. Raises: UsageError for wrong SQL."""
+        if not sql.isascii() and any("\ud800" <= c <= "\udfff" for c in sql):
+            raise UsageError(f"{sql!a} is not UTF-8; write it in UTF-8")
         with translated(self._path):
             try:
                 cursor = self._db.execute(sql, parameters)

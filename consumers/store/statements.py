@@ -113,7 +113,6 @@ RENUMBER_GIVEN = "UPDATE store.annotation SET given = $moved[given + 1] WHERE gi
 RENUMBER_UNITS = """
 UPDATE store.example
 SET units = list_transform($back, lambda k: CASE WHEN k = 0 THEN 0 ELSE coalesce(units[k], 0) END)
-WHERE stratum >= 0
 """
 REMEMBER_FLAGS = (
     "CREATE OR REPLACE TEMP TABLE flag_before AS SELECT kind, annotation, score FROM store.flag"

@@ -16,9 +16,14 @@ from tests.consumers.stored import difference, query, tables, tamper, write_json
 from tests.consumers.terminal import finish, run_apart, run_here, start
 
 EVENT = {"example_id": "x", "label": "a", "pred_probs": {"a": 0.5, "b": 0.5}}
-READS = (("sql", "FROM classes"), ("flags",), ("explain", "x"), ("export", "clean", "--to", "x.csv"))
+READS = (
+    ("sql", "FROM classes"),
+    ("flags",),
+    ("explain", "x"),
+    ("export", "clean", "--to", "x.csv"),
+)
 WRITES = (("replay", "e.jsonl"), ("rebuild",))
-LIMITS_KB = (0, 8, 600, 2_900, 3_000, 3_200, 3_500)
+LIMITS_KB = (0, 8, 2_900, 3_000, 3_300)
 
 
 @pytest.fixture
@@ -42,7 +47,9 @@ def refusals(folder, commands, store="s.duckdb"):
 @contextlib.contextmanager
 def foreign_holder(path):
     """Another program that has the database open."""
-    code = "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    code = (
+        "import duckdb, sys; db = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -117,7 +124,9 @@ def _unfinished(folder, commits=3):
     events = [{**EVENT, "example_id": f"x{i}"} for i in range(8)]
     write_jsonl(folder / "more.jsonl", events)
     settings = {"BATCH_SIZE_MAX": 2, "CRASH_AT": f"store.marked:{commits}"}
-    killed = run_apart("replay", "more.jsonl", "--store", "s.duckdb", cwd=folder, settings=settings)
+    killed = run_apart(
+        "replay", "more.jsonl", "--store", "s.duckdb", cwd=folder, settings=settings
+    )
     assert killed.exit_code == -signal.SIGKILL, killed.err
     return folder / "s.duckdb.wal"
 
@@ -215,7 +224,7 @@ def test_a_store_that_cannot_be(folder):
     assert (ended.exit_code, "does not exist" in ended.fault) == (2, True)
 
 
-@pytest.mark.parametrize("text", ["abc", "-1x"])
+@pytest.mark.parametrize("text", ["abc", "-1GB", "80%"])
 def test_a_wrong_memory_limit(text, folder):
     """What DuckDB does not take for a size is a wrong setting, named."""
     ended = run_here(
@@ -242,7 +251,7 @@ BULKY = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 150_000}
 def bulky(tmp_path_factory):
     """A file of a few hundred long records, and what a store holds after it."""
     folder = tmp_path_factory.mktemp("bulky")
-    events = [{**EVENT, "example_id": f"x{i}", "text": f"{i:x}" * 400} for i in range(1_500)]
+    events = [{**EVENT, "example_id": f"x{i}", "text": f"{i:x}" * 400} for i in range(1_000)]
     file = write_jsonl(folder / "e.jsonl", events)
     ended = run_here("replay", file, "--store", "s.duckdb", cwd=folder, settings=BULKY)
     assert ended.exit_code == 0, ended.err
@@ -297,15 +306,13 @@ def small_disk(tmp_path):
 def test_a_full_disk(bulky, small_disk):
     """On a disk that is full, a run ends with exit code 3; with more room, the next one goes on."""
     file, known = bulky
-    disk, faults = small_disk(0 + 4), 0
-    for kilobytes in (4, 16, 2_000, 3_100, 3_500, 4_000):
+    disk, faults = small_disk(4), 0
+    for kilobytes in (4, 2_000, 3_300, 3_800):
         small_disk(kilobytes, ",remount")
         filler = disk / "filler"
         if kilobytes == 4:
             filler.write_bytes(b"x" * 4_096)
-        ended = run_apart(
-            "replay", file, "--store", disk / "s.duckdb", cwd=disk, settings=BULKY
-        )
+        ended = run_apart("replay", file, "--store", disk / "s.duckdb", cwd=disk, settings=BULKY)
         faults += _full(ended)
         filler.unlink(missing_ok=True)
     assert faults >= 3

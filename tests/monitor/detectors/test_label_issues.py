@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from hypothesis import given
+
+from monitor.changes import Cause
+from monitor.detectors.label_issues import INACTIVE
+from monitor.detectors.protocol import Action, Kind
+from monitor.events import Event, EventType
+from tests.laws.line import Run
+from tests.strategies import CLASSES, cut, in_order, streams
+
+
+@given(cut(streams()))
+def test_verdicts_tell_every_change_of_a_suggestion(stream):
+    """What a store is told of suggestions adds up to them: each change once, from what was."""
+    run, known = Run(CLASSES), {}
+    for batch in stream[1]:
+        run.feed(batch)
+        verdicts = run.state.label_issues.verdicts
+        examples = verdicts.examples.tolist()
+        assert len(set(examples)) == len(examples)
+        for example, was, now in zip(
+            examples, verdicts.was.tolist(), verdicts.now.tolist(), strict=True
+        ):
+            assert known.get(example, INACTIVE) == was != now
+            known[example] = now
+        label = run.state.label_issues.suggestions.label[: run.state.ledger.examples.size]
+        assert label.tolist() == [known.get(example, INACTIVE) for example in range(label.size)]
+
+
+@given(cut(streams()))
+def test_only_strata_that_are_told_have_changed(stream):
+    """Thresholds, joint and counts move only in the strata that an update names."""
+    run = Run(CLASSES)
+    for batch in stream[1]:
+        before = run.strata()
+        run.feed(batch)
+        after, names = run.strata(), run.state.model_versions.names
+        told = {names[number] for number in run.state.label_issues.verdicts.strata}
+        changed = {name for name in before | after if before.get(name) != after.get(name)}
+        assert changed <= told
+
+
+def annotation(example, label, p=None, **fields):
+    """An annotation by ann, or by whom the fields say."""
+    return Event(example_id=example, label=label, pred_probs=p, **{"annotator": "ann", **fields})
+
+
+def test_findings_say_what_caused_them():
+    """A flag changes because of its annotation, its relabelling, deletion or prediction, or a threshold."""
+    run, seen = Run(CLASSES), []
+    deletion = Event(type=EventType.DELETION, example_id="x", annotator="ann")
+    prediction = Event(type=EventType.PREDICTION, example_id="x", pred_probs=[0.0, 1.0, 0.0])
+    for sent in in_order(
+        annotation("y", "a", [0.9, 0.1, 0.0]),
+        annotation("z", "b", [0.2, 0.8, 0.0]),
+        annotation("x", "a", [0.2, 0.8, 0.0]),  # only b is confident
+        annotation("x", "b"),
+        annotation("x", "a"),
+        deletion,
+        annotation("x", "a"),
+        annotation("w", "b", [0.0, 1.0, 0.0]),  # b's threshold rises above 0.8
+        prediction,
+    ):
+        for flags in run.feed([sent]).flags:
+            if flags.kind is Kind.LABEL_ISSUE:
+                rows = run.annotation_rows()
+                seen += [
+                    (Action(action).name, Cause(cause).name)
+                    for row, action, cause in zip(
+                        flags.annotations, flags.action, flags.cause, strict=True
+                    )
+                    if row == rows.get("x\x1fann")
+                ]
+    assert seen == [
+        ("RAISED", "ANNOTATION"),
+        ("CLEARED", "RELABEL"),
+        ("RAISED", "RELABEL"),
+        ("CLEARED", "DELETION"),
+        ("RAISED", "RELABEL"),
+        ("CLEARED", "THRESHOLD"),
+        ("RAISED", "PREDICTION"),
+    ]
