@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.errors import UsageError
 from consumers.loop import Line, Totals, redrive
-from consumers.scratch import allocator
+from consumers.scratch import grower
 from consumers.store import Store
 from monitor.decode import Decoder
 from monitor.fields import FieldMapping
@@ -34,8 +34,8 @@ def rebuild(settings: Settings) -> str:
     try:
         shape = store.shape(settings.shape())
         limits = Limits(settings.pending_max, settings.unlabelled_max)
-        allocate = allocator(path.parent, settings.mirror_bytes_max)
-        state = store.rebuild(shape, limits, allocate)
+        grow = grower(path.parent, settings.mirror_bytes_max)
+        state = store.rebuild(shape, limits, grow)
         decoder = Decoder(
             FieldMapping(shape["fields"]), shape["tombstone_key"], settings.value_bytes_max
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consumers.loop import Line, redrive
-from consumers.scratch import allocator
+from consumers.scratch import grower
 from consumers.store import Store
 from monitor.decode import Decoder
 from monitor.fields import FieldMapping
@@ -42,8 +42,8 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         shape = store.shape(settings.shape())
         store.refuse_change(shape)
         limits = Limits(settings.pending_max, settings.unlabelled_max)
-        allocate = allocator(Path(settings.store).parent, settings.mirror_bytes_max)
-        state = store.load(shape, limits, allocate)
+        grow = grower(Path(settings.store).parent, settings.mirror_bytes_max)
+        state = store.load(shape, limits, grow)
         fields = FieldMapping(shape["fields"])
         decoder = Decoder(fields, shape["tombstone_key"], settings.value_bytes_max)
         line = Line(store, state, decoder, settings.batch_size_max)

@@ -1,7 +1,8 @@
 """Columns that grow together: the one mutable container of monitor/.
 
-Rows are numbered by arrival and never move. Room grows by half; pages beyond the last row are not
-touched and cost nothing.
+Rows are numbered by arrival and never move. Columns grow in place: the system remaps large ones to
+more room without copying a byte, which an array of its own could not. So a view of a column must not
+be kept while rows are added.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-    Allocate = Callable[[tuple[int, int]], NDArray[np.uint32]]
+    Grow = Callable[[NDArray[np.uint32], tuple[int, int]], NDArray[np.uint32]]
 
 _ROWS_MIN = 1_024
 
 
 def capacity_for(size: int) -> int:
     """Rows to allocate so that `size` rows fit and appending is amortised."""
-    return max(_ROWS_MIN, size + size // 2)
+    return max(_ROWS_MIN, size + size // 8)
 
 
 class Columns:
@@ -48,38 +49,41 @@ class Columns:
         if size <= self.size:
             return
         is_full = size > getattr(self, self.layout[0][0]).size
-        for name, dtype, fill in self.layout:
+        for name, _, fill in self.layout:
+            column = getattr(self, name)
             if is_full:
-                column = np.empty(capacity_for(size), dtype)
-                column[: self.size] = getattr(self, name)[: self.size]
-                setattr(self, name, column)
-            # Rows beyond are not written yet, so that their pages cost no memory.
-            getattr(self, name)[self.size : size] = fill
+                column.resize(capacity_for(size), refcheck=False)
+            column[self.size : size] = fill
         self.size = size
 
 
 class Matrix:
-    """A growing (rows, K) array of uint32; K may grow too, new columns hold 0.
+    """A growing (rows, K) array of uint32; K may grow too, new cells hold 0.
 
-    `allocate` makes a zeroed array of a shape: in memory by default, or wherever the shell keeps
+    `grow` moves the array to a larger shape: in memory by default, or wherever the shell keeps
     arrays that are too large for it.
     """
 
-    def __init__(self, allocate: Allocate | None = None) -> None:
-        self._allocate = allocate or _in_memory
+    def __init__(self, grow: Grow | None = None) -> None:
+        self._grow = grow or grow_in_memory
         self.size = 0
-        self.data: NDArray[np.uint32] = _in_memory((0, 0))
+        self.data: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
 
     def grow_to(self, size: int, width: int) -> None:
-        """Make room for `size` rows of `width` columns; new cells hold 0."""
+        """Make room for `size` rows of `width` columns."""
         rows, columns = self.data.shape
         if size > rows or width > columns:
             capacity = capacity_for(size) if size > rows else rows
-            grown = self._allocate((capacity, max(width, columns)))
-            grown[: self.size, :columns] = self.data[: self.size]
-            self.data = grown
+            self.data = self._grow(self.data, (capacity, max(width, columns)))
         self.size = max(self.size, size)
 
 
-def _in_memory(shape: tuple[int, int]) -> NDArray[np.uint32]:
-    return np.zeros(shape, np.uint32)
+def grow_in_memory(data: NDArray[np.uint32], shape: tuple[int, int]) -> NDArray[np.uint32]:
+    """The array with more rows, in place, or with more columns, as a copy."""
+    rows, columns = data.shape
+    if columns == shape[1]:
+        data.resize(shape, refcheck=False)
+        return data
+    grown = np.zeros(shape, np.uint32)
+    grown[:rows, :columns] = data
+    return grown

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.changes import AnnotationWrites, MarkerWrites, PredictionWrites
-    from monitor.columns import Allocate
+    from monitor.columns import Grow
     from monitor.order import OrderKeys
     from monitor.tables import Flags, Rows
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 class Ledger:
     """Every annotation, prediction and marker of one store. Mutable; a failed commit ends the process."""
 
-    def __init__(self, allocate: Allocate | None = None) -> None:
+    def __init__(self, grow: Grow | None = None) -> None:
         self.annotation_ids = IdTable()
         self.example_ids = IdTable()
         self.content_ids = IdTable()
         self.annotations = Annotations()
         self.examples = Examples()
-        self.units = Matrix(allocate)
+        self.units = Matrix(grow)
         self.markers = Markers()
         self.ranks: NDArray[np.int64] = np.zeros(0, np.int64)
         self.pending_count = 0

@@ -214,9 +214,10 @@ def _look_up(
     )
     columns: dict[int, list[int]] = {}
     if not is_plain:
+        fit = _Fitter(classes)
         for i, event in enumerate(events):
             if i not in faults:
-                found = _fit(event, classes)
+                found = fit(event)
                 if isinstance(found, Fault):
                     faults[i] = found
                     given[i] = -1
@@ -225,6 +226,31 @@ def _look_up(
                     if found[1]:
                         columns[i] = found[1]
     return np.array(given, np.int16), columns
+
+
+class _Fitter:
+    """Fits events one after another; senders mostly name the classes of a map in one order."""
+
+    def __init__(self, classes: ClassList) -> None:
+        self._classes = classes
+        self._known: dict[tuple[str, ...], list[int]] = {}
+
+    def __call__(self, event: Event) -> tuple[int, list[int]] | Fault:
+        """The class number of an event's label and of each of its probabilities; new names may join."""
+        form, label = event.pred_probs, event.label
+        if not isinstance(form, dict):
+            return _fit(event, self._classes)
+        names = tuple(form)
+        # Whatever fitted once fits again: a class list only grows.
+        numbers = self._known.get(names)
+        if numbers and isinstance(label, str) and event.type in _WITH_PROBS:
+            given = self._classes.index.get(label)
+            if given is not None:
+                return given, numbers
+        found = _fit(event, self._classes)
+        if not isinstance(found, Fault):
+            self._known[names] = found[1]
+        return found
 
 
 def _fit(event: Event, classes: ClassList) -> tuple[int, list[int]] | Fault:

@@ -96,16 +96,17 @@ class Author:
 
     def predict_again(self):
         """The prediction that an example has already, as a new event; perhaps as a top-k now."""
-        example = self.pick(EXAMPLES)
-        known = self.world.prediction_of(example)
-        if known is None:
+        known = [each for each in EXAMPLES if self.world.prediction_of(each)]
+        if not known:
             self.predict()
-        else:
-            self.predict(
-                example_id=example,
-                pred_probs=self.pick((self.form, self.whole_top_k))(self.world.dense(known)),
-                model_version=known.version or None,
-            )
+            return
+        example = self.pick(known)
+        prediction = self.world.prediction_of(example)
+        self.predict(
+            example_id=example,
+            pred_probs=self.pick((self.form, self.whole_top_k))(self.world.dense(prediction)),
+            model_version=prediction.version or None,
+        )
 
     def at_cut(self):
         """A row whose probability of one class is at its current cut, or one unit off."""

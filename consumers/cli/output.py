@@ -43,11 +43,14 @@ def show(result: Result, style: str | None) -> None:
         rows = [dict(zip(result.columns, map(plain, row), strict=True)) for row in result.rows]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif style == "csv":
-        for row in (result.columns, *([_cell(value) for value in row] for row in result.rows)):
+        usual = csv.writer(sys.stdout, lineterminator="\n")
+        careful = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        usual.writerow(result.columns)
+        for row in result.rows:
+            cells = [_cell(value) for value in row]
             # Before Python 3.13 a carriage return is no reason to quote.
-            has_return = any("\r" in cell for cell in row if isinstance(cell, str))
-            quoting = csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL
-            csv.writer(sys.stdout, lineterminator="\n", quoting=quoting).writerow(row)
+            has_return = any("\r" in cell for cell in cells if isinstance(cell, str))
+            (careful if has_return else usual).writerow(cells)
     else:
         show_table(result.columns, result.rows)
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from monitor.columns import Allocate
+    from monitor.columns import Grow
     from monitor.pipeline import Step
     from monitor.state import Limits, State
 
-CHECKPOINT_BYTES = 32 << 20
+CHECKPOINT_BYTES = 64 << 20
 SHAPE_DEFAULTS: dict[str, Any] = {
     "classes": None,
     "collision": "cleanlab",
@@ -118,9 +118,7 @@ class Store:
                 "value, or use another --store"
             )
 
-    def load(
-        self, shape: dict[str, Any], limits: Limits, allocate: Allocate | None = None
-    ) -> State:
+    def load(self, shape: dict[str, Any], limits: Limits, grow: Grow | None = None) -> State:
         """The state as of the last commit. Raises: StoreError where facts and state disagree."""
         with translated(self.path):
             if shape != self._settings.get("shape"):
@@ -129,16 +127,14 @@ class Store:
                 self._db.execute("DELETE FROM store.class")
                 self._reshape(shape)
                 self._db.execute("COMMIT")
-            state = load.empty_state(self._db, shape, limits, Ledger(allocate))
+            state = load.empty_state(self._db, shape, limits, Ledger(grow))
             flags = load.fill(self._db, state)
             load.check(self._db, state, flags)
             class_count = len(load.column(self._db, sql.CLASSES))
         self._committer.remember(state, class_count=class_count)
         return state
 
-    def rebuild(
-        self, shape: dict[str, Any], limits: Limits, allocate: Allocate | None = None
-    ) -> State:
+    def rebuild(self, shape: dict[str, Any], limits: Limits, grow: Grow | None = None) -> State:
         """Compute all state anew from the facts, for this shape, in one transaction.
 
         Raises: UsageError where a class that annotations use is missing from a new class list.
@@ -148,7 +144,7 @@ class Store:
             txn_id = self._begin()
             renumber(self._db, shape["classes"])
             self._reshape(shape)
-            state = load.empty_state(self._db, shape, limits, Ledger(allocate))
+            state = load.empty_state(self._db, shape, limits, Ledger(grow))
             flags = load.fill(self._db, state)
             recompute(self._db, state, flags, txn_id)
             self._committer.remember(state, class_count=len(load.column(self._db, sql.CLASSES)))

@@ -89,7 +89,8 @@ def assert_findings_add_up(path):
     rows = query(
         path,
         """
-        SELECT kind, annotation, sum(CASE action WHEN 'raised' THEN 1 WHEN 'cleared' THEN -1 ELSE 0 END) AS net
+        SELECT kind, annotation,
+            sum(CASE action WHEN 'raised' THEN 1 WHEN 'cleared' THEN -1 ELSE 0 END) AS net
         FROM store.finding GROUP BY ALL HAVING net <> 0
         """,
     )

@@ -68,7 +68,7 @@ _names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=
 @given(st.lists(_names, min_size=2, max_size=4, unique=True), _names, _names)
 @example(STRANGE, "x\n,\"'", "a\tb\x00")
 def test_strange_names_survive(labels, name, annotator):
-    """Quotes, newlines, control characters, right-to-left text: labels, ids and annotators come back as they were."""
+    """Labels, ids and annotators of quotes, newlines or control characters come back as they were."""
     events = [
         {
             "example_id": f"{i}{name}" if i else name,

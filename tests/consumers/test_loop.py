@@ -40,7 +40,7 @@ def run_breaker(path, records, size):
     [(0, 1, True), (1, 1, False), (1, 10, False), (0, 10, True), (1, 11, True)],
 )
 def test_of_a_short_stream_all_records_count(good, length, is_tripped, tmp_path):
-    """A run of fewer than 1,000 records stops where more than 90 % of all are rejected, and stores nothing."""
+    """A run of fewer than 1,000 records stops where over 90 % of all are rejected, and stores nothing."""
     records = [True] * good + [False] * (length - good)
     text, stored = run_breaker(tmp_path / "s.duckdb", records, 20_000)
     assert (text is not None) == is_tripped
@@ -50,7 +50,7 @@ def test_of_a_short_stream_all_records_count(good, length, is_tripped, tmp_path)
 @pytest.mark.parametrize(("good", "is_tripped"), [(100, False), (99, True)])
 @pytest.mark.parametrize("size", [20_000, 300, 1_000])
 def test_of_a_long_stream_the_first_thousand_count(good, is_tripped, size, tmp_path):
-    """With exactly 90 % of the first 1,000 rejected a run goes on; one more, and it stops before that batch."""
+    """With exactly 90 % of the first 1,000 rejected a run goes on; one more, and it stops."""
     records = [True] * good + [False] * (1_000 - good) + [True] * 200
     text, stored = run_breaker(tmp_path / "s.duckdb", records, size)
     assert (text is not None) == is_tripped
@@ -114,7 +114,7 @@ def test_a_pipe_of_bad_records_ends_with_the_same_verdict(tmp_path):
 @settings(max_examples=6)
 @given(st.lists(st.integers(1, 4), max_size=6), st.lists(st.integers(0, 9), max_size=4))
 def test_what_was_consumed_is_not_consumed_again(tmp_path_factory, sizes, rewinds):
-    """Records handed out again, by a restart or in the middle of a run, count once; positions never go back."""
+    """Records handed out again, at a restart or within a run, count once; positions never go back."""
     path = tmp_path_factory.mktemp("again") / "s.duckdb"
     log = Log.lines([GOOD, BAD, GOOD.replace(b'"x"', b'"y"'), b"{", GOOD])
 
@@ -143,7 +143,7 @@ def letters(path):
 
 
 def test_dead_letters_are_read_again_when_settings_change(tmp_path):
-    """While a store has no accepted event its settings may change, and what was rejected gets another chance."""
+    """While a store has no accepted event its settings may change, and dead letters are read again."""
     path, log = tmp_path / "s.duckdb", Log.lines([BAD, b"{", None, BAD.replace(b'"x"', b'"y"')])
     feed(path, LogSource(log))
     assert [letter[1:3] for letter in letters(path)] == [
@@ -187,7 +187,7 @@ def test_letters_kept_as_a_prefix_are_not_read_again(tmp_path):
 )
 @pytest.mark.parametrize("first", [GOOD, b'{"type":"classes","classes":["a","b"]}', None])
 def test_a_store_with_events_keeps_its_settings(name, value, first, tmp_path):
-    """Once an event was accepted, another value of what shapes state is refused, naming `labelwatch rebuild`."""
+    """Once an event was accepted, another value of what shapes state is refused, naming the way."""
     path = tmp_path / "s.duckdb"
     log = Log({Partition("lines"): [(0, b"x", first, -1)]})
     feed(path, LogSource(log))

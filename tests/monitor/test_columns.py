@@ -39,12 +39,22 @@ def test_a_matrix_grows_both_ways(shapes):
         cells[::7] = expected[::7] = i + 1
 
 
-def test_growth_is_amortised_and_frugal():
-    """A million rows, one by one, are moved fewer than three times each, into at most half too many."""
-    moved = size = capacity = 0
+def test_growth_is_rare_and_frugal():
+    """A million rows, one by one, make room fewer than a hundred times, and an eighth too much at most."""
+    count = size = capacity = 0
     while size < 1_000_000:
         size = capacity + 1
-        moved += capacity
         capacity = capacity_for(size)
-        assert capacity <= max(1_024, size * 1.5)
-    assert moved < 3 * size
+        count += 1
+        assert capacity <= max(1_024, size * 1.125)
+    assert count < 100
+
+
+def test_growth_in_place_keeps_what_is_there():
+    """Rows keep their values however often the system moves the column to more room."""
+    points = Points()
+    for size in range(0, 3_000_000, 99_991):
+        points.grow_to(size)
+        points.x[:size] = np.arange(size)
+        points.grow_to(size + 1)
+        assert (points.x[:size] == np.arange(size)).all()

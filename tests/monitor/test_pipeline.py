@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
-from monitor.events import Event, EventType, Reason
+from monitor.events import Event, EventType, Reason, TopK
 from monitor.identity import identify
 from monitor.state import Limits
 from tests.laws.line import Run
@@ -129,6 +129,17 @@ def _told(world, write):
     if write is None or write[1] is None:
         return None
     return write[1].version, world.dense(write[1]), write[1].is_truncated
+
+
+def test_a_top_k_of_the_same_numbers_is_news():
+    """A prediction that is marked as truncated differs from one that is not; repeated, it does not."""
+    run = Run(CLASSES)
+    top_k = Event(type=EventType.PREDICTION, example_id="x0", pred_probs=TopK(("a",), (1.0,)))
+    told = [
+        run.feed([sent]).outcome.prediction_is_news.tolist()
+        for sent in in_order(prediction("x0"), prediction("x0"), top_k, top_k, prediction("x0"))
+    ]
+    assert told == [[True], [False], [True], [False], [True]]
 
 
 @given(streams())

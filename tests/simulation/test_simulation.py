@@ -18,7 +18,7 @@ from tests.consumers.streams import BAD
 from tests.strategies import seeded_stream
 
 LENGTH = 120
-WORLDS = 6
+WORLDS = 4
 FILES = ("", ".wal", ".mark")
 
 

@@ -195,7 +195,10 @@ def test_wrong_usage(args, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["replay", "sql", "flags", "explain", "export", "validate", "rebuild", "check-config", "demo"])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    "replay sql flags explain export validate rebuild check-config demo".split(),
+)
 def test_every_command_has_help(command, tmp_path):
     """--help says what a command does, and names its options."""
     ended = run_here(command, "--help", cwd=tmp_path)

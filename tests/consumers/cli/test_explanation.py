@@ -49,7 +49,11 @@ def test_an_explanation_agrees_with_the_views(filled):
         assert all(each["rule"] in text for each in found["annotations"])
 
 
-THRESHOLDS = [("a", {"a": 0.8, "b": 0.1, "c": 0.1}), ("b", {"a": 0.1, "b": 0.5, "c": 0.4}), ("c", {"a": 0.1, "b": 0.4, "c": 0.5})]  # fmt: skip
+THRESHOLDS = [
+    ("a", {"a": 0.8, "b": 0.1, "c": 0.1}),
+    ("b", {"a": 0.1, "b": 0.5, "c": 0.4}),
+    ("c", {"a": 0.1, "b": 0.4, "c": 0.5}),
+]
 RULES = {
     "none": (
         "a",
