@@ -58,14 +58,18 @@ class Store:
         if not path.exists():
             create(path, memory_limit)
         self._db = connect(path, memory_limit)
-        with translated(path):
-            migrate(self._db)
-            crash.point("store.migrated")
-            self._settings = load.settings(self._db)
-            self.txn_id = self._value(sql.LAST_TXN)
-            counters = dict(self._db.execute(sql.COUNTERS).fetchall())
-            self._mark = Mark(path)
-            self._mark.check(self._settings["store_id"], self.txn_id)
+        try:
+            with translated(path):
+                migrate(self._db)
+                crash.point("store.migrated")
+                self._settings = load.settings(self._db)
+                self.txn_id = self._value(sql.LAST_TXN)
+                counters = dict(self._db.execute(sql.COUNTERS).fetchall())
+                self._mark = Mark(path)
+                self._mark.check(self._settings["store_id"], self.txn_id)
+        except BaseException:
+            self._db.close()
+            raise
         self._committer = Committer(Tables(self._db), self._settings, counters)
 
     @staticmethod

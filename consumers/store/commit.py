@@ -38,7 +38,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A stratum as it is stored. A class or cell that was never anything but zero has no row."""
+    """A stratum as it is stored. A class without annotations and a cell of zero have no row."""
 
     statistics: ClassStatistics
     issue_count: Counts
@@ -181,12 +181,24 @@ class Committer:
         is_other |= before.self_confidence_sum != after.self_confidence_sum
         classes = np.flatnonzero(is_other | (known.issue_count != stratum.issue_count))
         changed = np.flatnonzero(known.joint.count != stratum.joint.count)
-        self._tables.replace(
-            "class_statistics",
-            sql.DELETE_STATISTICS,
-            rows.class_statistics_table(number, stratum, classes),
-        )
-        self._tables.replace("joint", sql.DELETE_JOINT, rows.joint_table(number, stratum, changed))
+        for table, statement, rows_of, at, is_there in (
+            (
+                "class_statistics",
+                sql.DELETE_STATISTICS,
+                rows.class_statistics_table,
+                classes,
+                after.count,
+            ),
+            (
+                "joint",
+                sql.DELETE_JOINT,
+                rows.joint_table,
+                changed,
+                stratum.joint.count.reshape(-1),
+            ),
+        ):
+            self._tables.delete(statement, rows_of(number, stratum, at))
+            self._tables.insert(table, rows_of(number, stratum, at[is_there[at] > 0]))
 
     def _write_arrival(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
         sources = np.array(

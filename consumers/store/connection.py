@@ -22,10 +22,13 @@ _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalExc
 def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     """Open the database for writing; checkpoints happen only when we say so. Raises: StoreError."""
     with translated(path):
-        return duckdb.connect(
+        db = duckdb.connect(
             str(path),
             config={"threads": 1, "memory_limit": memory_limit, "wal_autocheckpoint": _NEVER},
         )
+        # What is refused, or ends in a fault, stays as it is.
+        db.execute("PRAGMA disable_checkpoint_on_shutdown")
+        return db
 
 
 def connect_read_only(path: Path) -> duckdb.DuckDBPyConnection:

@@ -57,7 +57,7 @@ def recompute(
     for each in flags:
         tables.insert("flag", rows.flag_tables(each, txn_id)[1])
     for number, stratum in state.label_issues.strata.items():
-        classes = np.arange(stratum.issue_count.size)
+        classes = np.flatnonzero(stratum.statistics.count)
         tables.insert("class_statistics", rows.class_statistics_table(number, stratum, classes))
         cells = np.flatnonzero(stratum.joint.count)
         tables.insert("joint", rows.joint_table(number, stratum, cells))

@@ -47,7 +47,7 @@ class ShakySource(LogSource):
             return self.take([])
         left = self._left()
         # Order holds within a partition only.
-        places = list({place for place, _ in left})
+        places = list(dict.fromkeys(place for place, _ in left))
         self._random.shuffle(places)
         left.sort(key=lambda found: places.index(found[0]))
         return self.take(left[: self._random.randrange(1, 25)])

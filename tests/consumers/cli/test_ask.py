@@ -197,7 +197,7 @@ def test_wrong_usage(args, tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    "replay sql flags explain export validate rebuild check-config demo".split(),
+    ["replay", "sql", "flags", "explain", "export", "validate", "rebuild", "check-config", "demo"],
 )
 def test_every_command_has_help(command, tmp_path):
     """--help says what a command does, and names its options."""

@@ -14,7 +14,7 @@ from tests.consumers.stored import assert_findings_add_up, difference, tables, t
 from tests.consumers.terminal import run_here
 from tests.strategies import growing_streams, streams
 
-FEW = settings(max_examples=10)
+FEW = settings(max_examples=8)
 
 
 @st.composite
@@ -53,7 +53,7 @@ def test_restored_equals_never_stopped_while_classes_join(case):
     check(case)
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(interrupted(streams()))
 def test_restored_equals_never_stopped_by_the_rule_of_the_paper(case):
     """So it is where collisions are decided as in the paper."""

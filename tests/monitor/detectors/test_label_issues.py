@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 
 from monitor.changes import Cause
@@ -41,16 +43,20 @@ def test_only_strata_that_are_told_have_changed(stream):
         assert changed <= told
 
 
-def annotation(example, label, p=None, **fields):
-    """An annotation by ann, or by whom the fields say."""
-    return Event(example_id=example, label=label, pred_probs=p, **{"annotator": "ann", **fields})
+def annotation(example, label, p=None):
+    """An annotation by ann."""
+    return Event(example_id=example, label=label, annotator="ann", pred_probs=p)
+
+
+def prediction(example, p):
+    """A prediction on its own."""
+    return Event(type=EventType.PREDICTION, example_id=example, pred_probs=p)
 
 
 def test_findings_say_what_caused_them():
     """A flag changes because of its annotation, its relabelling, deletion or prediction, or a threshold."""
     run, seen = Run(CLASSES), []
     deletion = Event(type=EventType.DELETION, example_id="x", annotator="ann")
-    prediction = Event(type=EventType.PREDICTION, example_id="x", pred_probs=[0.0, 1.0, 0.0])
     for sent in in_order(
         annotation("y", "a", [0.9, 0.1, 0.0]),
         annotation("z", "b", [0.2, 0.8, 0.0]),
@@ -60,7 +66,7 @@ def test_findings_say_what_caused_them():
         deletion,
         annotation("x", "a"),
         annotation("w", "b", [0.0, 1.0, 0.0]),  # b's threshold rises above 0.8
-        prediction,
+        prediction("x", [0.0, 1.0, 0.0]),
     ):
         for flags in run.feed([sent]).flags:
             if flags.kind is Kind.LABEL_ISSUE:
@@ -81,3 +87,29 @@ def test_findings_say_what_caused_them():
         ("CLEARED", "THRESHOLD"),
         ("RAISED", "PREDICTION"),
     ]
+
+
+def test_a_flag_that_stands_is_told_again_when_it_says_something_else():
+    """Another suggestion, score or given label is a change of the flag; a new key alone is none."""
+    run = Run(CLASSES)
+    run.feed(
+        in_order(
+            annotation("y", "a", [0.9, 0.1, 0.0]),
+            annotation("z", "b", [0.2, 0.8, 0.0]),
+            annotation("w", "c", [0.1, 0.1, 0.8]),
+            annotation("x", "a", [0.1, 0.8, 0.1]),
+        )
+    )
+    told = []
+    for i, event in enumerate(
+        (
+            prediction("x", [0.1, 0.1, 0.8]),  # suggests c instead of b
+            prediction("x", [0.1, 0.1, 0.8]),
+            prediction("x", [0.05, 0.15, 0.8]),  # a lower score
+            annotation("x", "b"),
+            annotation("x", "b"),
+        )
+    ):
+        flags = run.feed([replace(in_order(event)[0], offset=10 + i)]).flags[0]
+        told.append([Action(action).name for action in flags.action])
+    assert told == [["CHANGED"], [], ["CHANGED"], ["CHANGED"], []]
