@@ -181,24 +181,16 @@ class Committer:
         is_other |= before.self_confidence_sum != after.self_confidence_sum
         classes = np.flatnonzero(is_other | (known.issue_count != stratum.issue_count))
         changed = np.flatnonzero(known.joint.count != stratum.joint.count)
-        for table, statement, rows_of, at, is_there in (
-            (
-                "class_statistics",
-                sql.DELETE_STATISTICS,
-                rows.class_statistics_table,
-                classes,
-                after.count,
-            ),
-            (
-                "joint",
-                sql.DELETE_JOINT,
-                rows.joint_table,
-                changed,
-                stratum.joint.count.reshape(-1),
-            ),
-        ):
-            self._tables.delete(statement, rows_of(number, stratum, at))
-            self._tables.insert(table, rows_of(number, stratum, at[is_there[at] > 0]))
+        statistics = rows.class_statistics_table(number, stratum, classes)
+        self._tables.delete(sql.DELETE_STATISTICS, statistics)
+        self._tables.insert(
+            "class_statistics", statistics.filter(pa.array(after.count[classes] > 0))
+        )
+        cells = rows.joint_table(number, stratum, changed)
+        self._tables.delete(sql.DELETE_JOINT, cells)
+        self._tables.insert(
+            "joint", cells.filter(pa.array(stratum.joint.count.reshape(-1)[changed] > 0))
+        )
 
     def _write_arrival(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
         sources = np.array(

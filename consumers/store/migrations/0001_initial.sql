@@ -155,15 +155,15 @@ CREATE VIEW classes AS
 SELECT
     c.label,
     coalesce(s.annotation_count, 0) AS annotation_count,
-    coalesce(s.class_threshold, 2.0) AS class_threshold,
+    coalesce(s.class_threshold, 2) AS class_threshold,
     coalesce(s.label_issue_count, 0) AS label_issue_count,
     nullif(m.name, '') AS model_version
 FROM store.model_version m
+SEMI JOIN store.class_statistics u USING (stratum)
 CROSS JOIN store.class c
-LEFT JOIN store.class_statistics s USING (stratum, class)
-WHERE m.stratum IN (SELECT stratum FROM store.class_statistics WHERE annotation_count > 0)
+LEFT JOIN store.class_statistics s ON s.stratum = m.stratum AND s.class = c.class
 ORDER BY m.stratum, c.class;
-COMMENT ON VIEW classes IS 'One row per class and model version that has live annotations, in the order of the class list. A class without annotations has the unreachable threshold 2.';
+COMMENT ON VIEW classes IS 'One row per class and model version, in the order of the class list. A class without annotations has the unreachable threshold 2.';
 
 CREATE VIEW confident_joint AS
 SELECT
