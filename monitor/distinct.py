@@ -1,13 +1,15 @@
-"""Sorted distinct row numbers. Most of ours are nearly sorted already, where sorting beats hashing."""
+"""Sorted distinct row numbers, and runs of them: most of ours are nearly sorted already."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+RowT = TypeVar("RowT", bound=np.integer)
 
 
 def distinct(*rows: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -25,3 +27,14 @@ def distinct(*rows: NDArray[np.int32]) -> NDArray[np.int32]:
     merged = np.sort(merged)
     np.not_equal(merged[1:], merged[:-1], out=is_new[1:])
     return merged[is_new]
+
+
+def run_of(rows: NDArray[RowT]) -> NDArray[RowT] | slice:
+    """The rows as a slice where each follows the one before: numpy reads and writes that much faster.
+
+    >>> run_of(np.array([3, 4, 5], np.int32)), run_of(np.array([4, 3], np.int32)).tolist()
+    (slice(3, 6, None), [4, 3])
+    """
+    if not rows.size or rows[-1] - rows[0] + 1 != rows.size or (np.diff(rows) != 1).any():
+        return rows
+    return slice(int(rows[0]), int(rows[-1]) + 1)

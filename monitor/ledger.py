@@ -20,7 +20,7 @@ import numpy as np
 
 from monitor.changes import Cause, Changes, Outcome, Side
 from monitor.columns import Matrix
-from monitor.distinct import distinct
+from monitor.distinct import distinct, run_of
 from monitor.identity import IdTable
 from monitor.markers import Markers
 from monitor.order import Judgement, judge
@@ -205,13 +205,14 @@ class Ledger:
         self.examples.first[examples[is_first]] = rows[is_first]
 
     def _write_predictions(self, writes: PredictionWrites, wins: NDArray[np.int64]) -> None:
-        rows = writes.example[wins]
-        had, has = self.examples.stratum[rows] >= 0, writes.stratum[wins] >= 0
+        at = run_of(wins)
+        rows = run_of(writes.example[at])
+        had, has = self.examples.stratum[rows] >= 0, writes.stratum[at] >= 0
         self.predicted_count += int(has.sum()) - int(had.sum())
-        set_keys(self.examples, rows, writes.keys.take(wins))
-        self.examples.stratum[rows] = writes.stratum[wins]
-        self.examples.is_truncated[rows] = writes.is_truncated[wins]
-        self.units.data[rows] = writes.units[wins]
+        set_keys(self.examples, rows, writes.keys.take(at))
+        self.examples.stratum[rows] = writes.stratum[at]
+        self.examples.is_truncated[rows] = writes.is_truncated[at]
+        self.units.data[rows] = writes.units[at]
 
     def _count_live(self, before: Side, after: Side) -> Rows:
         """Keep count of live annotations; the examples that have one now and had none before."""

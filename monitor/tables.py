@@ -75,7 +75,7 @@ def keys_of(table: Annotations | Examples, rows: Rows) -> OrderKeys:
     )
 
 
-def set_keys(table: Annotations | Examples, rows: Rows, keys: OrderKeys) -> None:
+def set_keys(table: Annotations | Examples, rows: Rows | slice, keys: OrderKeys) -> None:
     """Give these distinct rows their newest keys."""
     table.revision[rows] = keys.revision
     table.time_us[rows] = keys.time_us

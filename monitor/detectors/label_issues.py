@@ -18,7 +18,7 @@ import numpy as np
 from monitor.changes import Cause
 from monitor.columns import Columns
 from monitor.detectors.protocol import Action, Flags, Kind
-from monitor.distinct import distinct
+from monitor.distinct import distinct, run_of
 from monitor.statistics.class_statistics import ClassStatistics
 from monitor.statistics.confident_joint import Collision, ConfidentJoint, is_label_issue, suggest
 from monitor.statistics.windows import Windows
@@ -163,7 +163,7 @@ class LabelIssues:
         )
         judged = distinct(crossed[is_member], after.example[joins])
         known = label[judged]
-        label[judged] = suggest(ledger.units.data[judged], cuts, self.collision)
+        label[judged] = suggest(ledger.units.data[run_of(judged)], cuts, self.collision)
         is_changed = known != label[judged]
         self._changed.append((judged[is_changed], known[is_changed]))
         is_moved = is_changed & (known != INACTIVE)
@@ -180,7 +180,7 @@ class LabelIssues:
         fresh = fresh[
             (ledger.examples.stratum[fresh] == number) & (ledger.examples.live_count[fresh] > 0)
         ]
-        stratum.windows.add(fresh, ledger.units.data[fresh])
+        stratum.windows.add(fresh, ledger.units.data[run_of(fresh)])
         stratum.join(fresh)
         return moved
 
@@ -212,9 +212,7 @@ class LabelIssues:
         stratum.members.example[: members.size] = members
         for start in range(0, members.size, _CHUNK):
             rows = members[start : start + _CHUNK]
-            is_run = rows[-1] - rows[0] + 1 == rows.size
-            at = slice(rows[0], rows[-1] + 1) if is_run else rows
-            yield rows, ledger.units.data[at]
+            yield rows, ledger.units.data[run_of(rows)]
 
     def _judge(self, ledger: Ledger, annotations: Rows) -> Mask:
         """Which of these live annotations are label issues."""
