@@ -48,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value_bytes_max: Positive = 8 << 20
     """Bytes of one record; larger ones are dead letters."""
     pending_max: Positive = 1_000_000
-    """Annotations that may wait for a prediction."""
+    """Annotations that may wait for a prediction, as counted at each commit."""
     unlabelled_max: Positive = 5_000_000
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name = "512MB"
