@@ -23,7 +23,7 @@ TAPS = (
     ("read file", "consumers.files.source", "FileSource.poll"),
     ("decode", "monitor.decode", "Decoder.decode"),
     ("validate", "monitor.pipeline", "validate"),
-    ("to units", "monitor.validate", "quantise"),
+    ("to units", "monitor.distributions", "quantise"),
     ("identify", "consumers.loop", "step"),
     ("intern", "monitor.identity", "IdTable.intern"),
     ("ledger", "monitor.ledger", "Ledger.grow"),

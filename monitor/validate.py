@@ -9,15 +9,14 @@ poll() cut.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.classes import CLASSES_MAX, ClassList, Fault
+from monitor.distributions import WITH_PROBS, Distributions
 from monitor.events import Event, EventType, Reason, Records, Rejection, TopK
 from monitor.order import NO_REVISION, OrderKeys
-from monitor.units import fault_of, quantise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,15 +25,8 @@ if TYPE_CHECKING:
 
     from monitor.units import Units
 
-_WITH_PROBS = frozenset((EventType.ANNOTATION, EventType.PREDICTION))
 UNLISTED = -2
 _DAY_US = 24 * 3600 * 1_000_000
-_TEXT = {
-    Reason.PROBS_NOT_FINITE: "pred_probs: a probability is NaN or infinite; send finite numbers",
-    Reason.PROBS_OUT_OF_RANGE: "pred_probs: a probability is outside 0…1; send probabilities, not scores",
-    Reason.PROBS_NOT_NORMALISED: "pred_probs: sums to {total:.6g}, not to 1 ± 0.02; "
-    'send the softmax over all classes, or {{"top_k": …}} for a part of it',
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +67,7 @@ def validate(
         position = np.array([i for i, event in enumerate(events) if event is not None], np.int64)
     keys, late = _order_keys(kept, position, records, sources)
     faults: dict[int, Fault] = {int(i): _FUTURE for i in late}
-    table = _Distributions(kept)
+    table = Distributions(kept)
     faults = {**table.faults, **faults}
     given, columns = _look_up(kept, table, classes, faults)
     keep = np.setdiff1d(np.arange(len(kept)), list(faults), assume_unique=True)
@@ -121,81 +113,8 @@ def _order_keys(
     return OrderKeys(revision, time_us, source, records.offsets[position]), late
 
 
-class _Distributions:
-    """The probabilities of a batch in one flat array, checked without regard to classes."""
-
-    def __init__(self, events: list[Event]) -> None:
-        self.types = {event.type for event in events}
-        forms = [event.pred_probs for event in events]
-        if not self.types <= _WITH_PROBS:
-            forms = [event.pred_probs if event.type in _WITH_PROBS else None for event in events]
-        given = [form for form in forms if form is not None]
-        kinds = set(map(type, given))
-        self.count = len(forms)
-        self.are_lists = kinds <= {list}
-        self.rows = np.arange(len(forms))
-        if len(given) < len(forms):
-            self.rows = np.array([i for i, form in enumerate(forms) if form is not None], np.int64)
-        values: list[Sequence[float]] = list(map(_values, given))
-        self.sizes = np.fromiter(map(len, values), np.int64, len(values))
-        self.is_partial = np.zeros(len(given), np.bool_)
-        if TopK in kinds:
-            self.is_partial[:] = [type(form) is TopK for form in given]
-        count = int(self.sizes.sum())
-        self.flat = np.fromiter(chain.from_iterable(values), np.float64, count)
-        self.faults = dict(self._faults())
-
-    def _faults(self) -> list[tuple[int, Fault]]:
-        """The faults of rows that are no distribution: one matrix where all have one length."""
-        faults = []
-        starts = np.concatenate(([0], np.cumsum(self.sizes)))
-        for size in set(self.sizes.tolist()):
-            of_size = np.flatnonzero(self.sizes == size)
-            cells = starts[of_size][:, None] + np.arange(size)
-            rows = (
-                self.flat[cells] if of_size.size < self.sizes.size else self.flat.reshape(-1, size)
-            )
-            found = fault_of(rows, self.is_partial[of_size])
-            for i in np.flatnonzero(found != None):  # noqa: E711 - an elementwise comparison
-                text = _TEXT[found[i]].format(total=sum(rows[i].tolist()))
-                faults.append((int(self.rows[of_size[i]]), Fault(found[i], text)))
-        return faults
-
-    def dense(
-        self, keep: NDArray[np.int64], columns: dict[int, list[int]], width: int
-    ) -> tuple[NDArray[np.int32], Units, NDArray[np.bool_]]:
-        """The kept events' rows of probabilities over all classes, and each event's row in them.
-
-        `columns` names the class of each value of an event; an event without an entry is aligned.
-        """
-        number = np.full(self.count, -1, np.int32)
-        is_kept = np.isin(self.rows, keep)
-        rows = self.rows[is_kept]
-        number[rows] = np.arange(rows.size)
-        of_value = np.repeat(is_kept, self.sizes)
-        flat = self.flat if is_kept.all() else self.flat[of_value]
-        if not columns and flat.size == rows.size * width:
-            probabilities = flat.reshape(rows.size, width)
-        else:
-            probabilities = np.zeros((rows.size, width))
-            classes = chain.from_iterable(
-                columns.get(i) or range(size)
-                for i, size in zip(rows.tolist(), self.sizes[is_kept].tolist(), strict=True)
-            )
-            row_of_value = np.repeat(np.arange(rows.size), self.sizes[is_kept])
-            probabilities[row_of_value, np.fromiter(classes, np.int64, count=flat.size)] = flat
-        is_partial = self.is_partial[is_kept]
-        return number[keep], quantise(probabilities, is_partial), is_partial
-
-
-def _values(form: list[float] | dict[str, float] | TopK) -> Sequence[float]:
-    if isinstance(form, list):
-        return form
-    return form.probabilities if isinstance(form, TopK) else list(form.values())
-
-
 def _look_up(
-    events: list[Event], table: _Distributions, classes: ClassList, faults: dict[int, Fault]
+    events: list[Event], table: Distributions, classes: ClassList, faults: dict[int, Fault]
 ) -> tuple[NDArray[np.int16], dict[int, list[int]]]:
     """Class numbers of labels, and of probabilities not simply aligned. Adds to `faults`."""
     lookup: dict[str | int | None, int] = {}
@@ -203,8 +122,8 @@ def _look_up(
         lookup |= {None: -1} | classes.index | dict(enumerate(classes.alignment))
     width = len(classes)
     labels = [event.label for event in events]
-    if not table.types <= _WITH_PROBS:
-        labels = [event.label if event.type in _WITH_PROBS else None for event in events]
+    if not table.types <= WITH_PROBS:
+        labels = [event.label if event.type in WITH_PROBS else None for event in events]
     given = [lookup.get(label, UNLISTED) for label in labels]
     is_plain = (
         UNLISTED not in given
@@ -243,7 +162,7 @@ class _Fitter:
         names = tuple(form)
         # Whatever fitted once fits again: a class list only grows.
         numbers = self._known.get(names)
-        if numbers and isinstance(label, str) and event.type in _WITH_PROBS:
+        if numbers and isinstance(label, str) and event.type in WITH_PROBS:
             given = self._classes.index.get(label)
             if given is not None:
                 return given, numbers
@@ -258,7 +177,7 @@ def _fit(event: Event, classes: ClassList) -> tuple[int, list[int]] | Fault:
     label, form = event.label, event.pred_probs
     if event.type is EventType.CLASSES:
         return classes.declare(event.classes or ()) or (-1, [])
-    if event.type not in _WITH_PROBS:
+    if event.type not in WITH_PROBS:
         return -1, []
     names = [] if form is None or isinstance(form, list) else list(_names(form))
     fault = classes.fault_of(names, "pred_probs")

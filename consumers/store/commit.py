@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from consumers.store import load, rows
 from consumers.store import statements as sql
+from consumers.store.letters import dead_letter_table
 from monitor.statistics.class_statistics import ClassStatistics
 from monitor.statistics.confident_joint import ConfidentJoint
 
@@ -198,7 +199,7 @@ class Committer:
         )
         if arrival.is_redrive:
             self._tables.delete(sql.DELETE_DEAD_LETTERS, _coordinates(arrival.records, sources))
-        letters = rows.dead_letter_table(arrival.records, step.rejections, sources, txn_id)
+        letters = dead_letter_table(arrival.records, step.rejections, sources, txn_id)
         self._tables.insert("dead_letter", letters)
         self._tables.replace(
             "position", sql.DELETE_POSITIONS, _position_table(arrival.positions, state)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +12,21 @@ import pyarrow as pa
 from monitor.changes import Cause
 from monitor.detectors.label_issues import INACTIVE
 from monitor.detectors.protocol import Action
-from monitor.events import EventType, LargeValue
+from monitor.events import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from monitor.classes import ClassList
     from monitor.detectors.label_issues import LabelIssues, Stratum
     from monitor.detectors.protocol import Flags
-    from monitor.events import Event, Records, Rejection
+    from monitor.events import Event
     from monitor.ledger import Ledger
     from monitor.pipeline import Step
     from monitor.state import State
     from monitor.tables import Annotations, Examples, Rows
-
-VALUE_BYTES_MAX = 1 << 20
-"""Bytes of a dead letter's value that are kept."""
 
 _WIDE = (
     "text",
@@ -215,29 +211,6 @@ def joint_table(number: int, stratum: Stratum, cells: NDArray[np.int64]) -> pa.T
     )
 
 
-def dead_letter_table(
-    records: Records, rejections: Sequence[Rejection], sources: NDArray[np.int32], txn_id: int
-) -> pa.Table:
-    """Rejected records with their bytes (a prefix of long ones), coordinates, reason and error."""
-    at = [rejection.position for rejection in rejections]
-    kept = [_kept(records.values[i]) for i in at]
-    return pa.table(
-        {
-            "source": sources[records.partition_index[at]] if at else np.empty(0, np.int32),
-            "position": records.offsets[at] if at else np.empty(0, np.int64),
-            "record_key": pa.array([records.keys[i] for i in at], pa.binary()),
-            "time_us": records.timestamps_us[at] if at else np.empty(0, np.int64),
-            "value": pa.array([value for value, _, _ in kept], pa.binary()),
-            "is_null": pa.array([records.values[i] is None for i in at], pa.bool_()),
-            "size": pa.array([size for _, size, _ in kept], pa.int64()),
-            "sha256": pa.array([digest for _, _, digest in kept], pa.string()),
-            "reason": pa.array([str(rejection.reason) for rejection in rejections], pa.string()),
-            "error": pa.array([rejection.error for rejection in rejections], pa.string()),
-            "txn_id": np.full(len(at), txn_id, np.int64),
-        }
-    )
-
-
 def review_table(step: Step, txn_id: int) -> pa.Table | None:
     """Reviews, stored as they came; None where the batch has none."""
     at = [i for i, event in enumerate(step.batch.events) if event.type is EventType.REVIEW]
@@ -315,13 +288,3 @@ def _lists(units: NDArray[np.uint32]) -> pa.Array:
         else np.zeros(count + 1, np.int32)
     )
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(units).reshape(-1)))
-
-
-def _kept(value: bytes | LargeValue | None) -> tuple[bytes, int, str | None]:
-    if value is None:
-        return b"", 0, None
-    if isinstance(value, LargeValue):
-        return value.prefix[:VALUE_BYTES_MAX], value.size, value.sha256
-    if len(value) > VALUE_BYTES_MAX:
-        return value[:VALUE_BYTES_MAX], len(value), hashlib.sha256(value).hexdigest()
-    return value, len(value), None

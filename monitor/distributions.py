@@ -1,0 +1,101 @@
+"""The probabilities of a batch, checked without regard to classes, and laid out over all of them."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.classes import Fault
+from monitor.events import Event, EventType, Reason, TopK
+from monitor.units import fault_of, quantise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.units import Units
+
+WITH_PROBS = frozenset((EventType.ANNOTATION, EventType.PREDICTION))
+"""Events whose label and probabilities count."""
+_TEXT = {
+    Reason.PROBS_NOT_FINITE: "pred_probs: a probability is NaN or infinite; send finite numbers",
+    Reason.PROBS_OUT_OF_RANGE: "pred_probs: a probability is outside 0…1; send probabilities, not scores",
+    Reason.PROBS_NOT_NORMALISED: "pred_probs: sums to {total:.6g}, not to 1 ± 0.02; "
+    'send the softmax over all classes, or {{"top_k": …}} for a part of it',
+}
+
+
+class Distributions:
+    """The probabilities of a batch in one flat array, checked without regard to classes."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.types = {event.type for event in events}
+        forms = [event.pred_probs for event in events]
+        if not self.types <= WITH_PROBS:
+            forms = [event.pred_probs if event.type in WITH_PROBS else None for event in events]
+        given = [form for form in forms if form is not None]
+        kinds = set(map(type, given))
+        self.count = len(forms)
+        self.are_lists = kinds <= {list}
+        self.rows = np.arange(len(forms))
+        if len(given) < len(forms):
+            self.rows = np.array([i for i, form in enumerate(forms) if form is not None], np.int64)
+        values: list[Sequence[float]] = list(map(_values, given))
+        self.sizes = np.fromiter(map(len, values), np.int64, len(values))
+        self.is_partial = np.zeros(len(given), np.bool_)
+        if TopK in kinds:
+            self.is_partial[:] = [type(form) is TopK for form in given]
+        count = int(self.sizes.sum())
+        self.flat = np.fromiter(chain.from_iterable(values), np.float64, count)
+        self.faults = dict(self._faults())
+
+    def _faults(self) -> list[tuple[int, Fault]]:
+        """The faults of rows that are no distribution: one matrix where all have one length."""
+        faults = []
+        starts = np.concatenate(([0], np.cumsum(self.sizes)))
+        for size in set(self.sizes.tolist()):
+            of_size = np.flatnonzero(self.sizes == size)
+            cells = starts[of_size][:, None] + np.arange(size)
+            rows = (
+                self.flat[cells] if of_size.size < self.sizes.size else self.flat.reshape(-1, size)
+            )
+            found = fault_of(rows, self.is_partial[of_size])
+            for i in np.flatnonzero(found != None):  # noqa: E711 - an elementwise comparison
+                text = _TEXT[found[i]].format(total=sum(rows[i].tolist()))
+                faults.append((int(self.rows[of_size[i]]), Fault(found[i], text)))
+        return faults
+
+    def dense(
+        self, keep: NDArray[np.int64], columns: dict[int, list[int]], width: int
+    ) -> tuple[NDArray[np.int32], Units, NDArray[np.bool_]]:
+        """The kept events' rows of probabilities over all classes, and each event's row in them.
+
+        `columns` names the class of each value of an event; an event without an entry is aligned.
+        """
+        number = np.full(self.count, -1, np.int32)
+        is_kept = np.isin(self.rows, keep)
+        rows = self.rows[is_kept]
+        number[rows] = np.arange(rows.size)
+        of_value = np.repeat(is_kept, self.sizes)
+        flat = self.flat if is_kept.all() else self.flat[of_value]
+        if not columns and flat.size == rows.size * width:
+            probabilities = flat.reshape(rows.size, width)
+        else:
+            probabilities = np.zeros((rows.size, width))
+            classes = chain.from_iterable(
+                columns.get(i) or range(size)
+                for i, size in zip(rows.tolist(), self.sizes[is_kept].tolist(), strict=True)
+            )
+            row_of_value = np.repeat(np.arange(rows.size), self.sizes[is_kept])
+            probabilities[row_of_value, np.fromiter(classes, np.int64, count=flat.size)] = flat
+        is_partial = self.is_partial[is_kept]
+        return number[keep], quantise(probabilities, is_partial), is_partial
+
+
+def _values(form: list[float] | dict[str, float] | TopK) -> Sequence[float]:
+    if isinstance(form, list):
+        return form
+    return form.probabilities if isinstance(form, TopK) else list(form.values())
