@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from monitor.order import OrderKeys
@@ -44,6 +45,13 @@ class Side:
     stratum: Rows
     self_units: NDArray[np.int64]
     content: Rows
+
+    @staticmethod
+    def nothing(count: int) -> Side:
+        """Annotations that do not exist."""
+        no, zero = np.zeros(count, np.bool_), np.zeros(count, np.int64)
+        none = np.full(count, -1, np.int32)
+        return Side(no, no, none, none.astype(np.int16), none, zero, none)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from monitor.columns import Matrix
 from monitor.distinct import distinct, run_of
 from monitor.identity import IdTable
 from monitor.markers import Markers
-from monitor.order import Judgement, judge
+from monitor.order import BEFORE_ALL, Judgement, judge
 from monitor.tables import Annotations, Examples, keys_of, set_keys
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Ledger:
         self.units = Matrix(grow)
         self.markers = Markers()
         self.ranks: NDArray[np.int64] = np.zeros(0, np.int64)
+        # Annotations that were there before this batch.
+        self._known_count = 0
         self.pending_count = 0
         """Annotations that wait for a prediction."""
         self.predicted_count = 0
@@ -114,13 +116,14 @@ class Ledger:
         written = annotations.annotation[wins]
         others = distinct(rescored, markers.example[marked])
         touched = distinct(written, self.annotations_of(others))
-        before = self.side(touched)
+        before = self._side_before(touched)
         was_written = self.annotations.given[touched] >= 0
         self._write_annotations(annotations, wins)
         self._write_predictions(predictions, predicted)
         self._mark(touched)
         after = self.side(touched)
         arrived = self._count_live(before, after)
+        self._known_count = self.annotations.size
         self.pending_count += int(after.is_pending.sum()) - int(before.is_pending.sum())
         cause = _causes(self.annotations, touched, written, was_written)
         return Outcome(
@@ -133,7 +136,24 @@ class Ledger:
             int(by_annotation.is_stale.sum() + by_example.is_stale.sum()) + late,
         )
 
+    def _side_before(self, touched: Rows) -> Side:
+        """These annotations before the batch; those that are new, the last ones, were nothing."""
+        known = int(np.searchsorted(touched, self._known_count))
+        side, new_count = self.side(touched[:known]), touched.size - known
+        nothing = Side.nothing(new_count)
+        return Side(
+            *(
+                np.concatenate((getattr(side, name), getattr(nothing, name)))
+                for name in Side.__slots__
+            )
+        )
+
     def _judge(self, table: Annotations | Examples, rows: Rows, keys: OrderKeys) -> Judgement:
+        at = run_of(rows)
+        if isinstance(at, slice) and (table.revision[at] == BEFORE_ALL).all():
+            # Rows that are new, each named once: the common case of a growing stream.
+            nobody = np.zeros(rows.size, np.bool_)
+            return Judgement(~nobody, nobody, nobody)
         return judge(rows, keys, keys_of(table, rows), self.ranks)
 
     def settle(self) -> Changes:
@@ -142,11 +162,10 @@ class Ledger:
         example = self.annotations.example[: rows.size]
         self._link(rows[example >= 0], example[example >= 0])
         self._mark(rows)
-        nothing = np.full(rows.size, -1, np.int32)
-        no, zero = np.zeros(rows.size, np.bool_), np.zeros(rows.size, np.int64)
-        before = Side(no, no, nothing, nothing.astype(np.int16), nothing, zero, nothing)
+        before = Side.nothing(rows.size)
         after = self.side(rows)
         arrived = self._count_live(before, after)
+        self._known_count = rows.size
         self.pending_count = int(after.is_pending.sum())
         self.predicted_count = int((self.examples.stratum[: self.examples.size] >= 0).sum())
         cause = np.full(rows.size, Cause.ANNOTATION, np.int8)
@@ -164,13 +183,14 @@ class Ledger:
         return is_news
 
     def _write_annotations(self, writes: AnnotationWrites, wins: NDArray[np.int64]) -> None:
-        table, rows = self.annotations, writes.annotation[wins]
-        set_keys(table, rows, writes.keys.take(wins))
-        table.given[rows] = writes.given[wins]
-        table.content[rows] = writes.content[wins]
-        is_label = writes.given[wins] >= 0
-        rows, example = rows[is_label], writes.example[wins][is_label]
-        table.annotator[rows] = writes.annotator[wins][is_label]
+        at = run_of(wins)
+        table, rows = self.annotations, writes.annotation[at]
+        set_keys(table, rows, writes.keys.take(at))
+        table.given[rows] = writes.given[at]
+        table.content[rows] = writes.content[at]
+        is_label = writes.given[at] >= 0
+        rows, example = rows[is_label], writes.example[at][is_label]
+        table.annotator[rows] = writes.annotator[at][is_label]
         has_moved = table.example[rows] != example
         rows, example = rows[has_moved], example[has_moved]
         for row in rows[table.example[rows] >= 0].tolist():
