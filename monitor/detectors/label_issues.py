@@ -131,10 +131,6 @@ class LabelIssues:
         touched = self._flags_of_touched(ledger, changes, suggested_before)
         return (_concatenate(touched, *(self._flags_of_moved(ledger, each) for each in moved)),)
 
-    def thresholds(self) -> dict[int, NDArray[np.float64]]:
-        """Class thresholds of each stratum."""
-        return {number: each.statistics.class_thresholds() for number, each in self.strata.items()}
-
     def _retire(self, ledger: Ledger, examples: Rows) -> tuple[Rows, NDArray[np.int16]]:
         """Forget the suggestions of examples that have no live annotation left."""
         gone = distinct(examples[ledger.examples.live_count[examples] == 0])
