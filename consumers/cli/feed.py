@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from rich.console import Console
 
 from consumers.cli.output import tell
+from consumers.cli.topics import kafka_settings, servers_option, topic_option, topic_source
 from consumers.config import Settings, as_toml, read_settings
 from consumers.demo import run_demo
 from consumers.errors import UsageError
@@ -22,6 +23,7 @@ from consumers.wiring import open_line
 
 if TYPE_CHECKING:
     from consumers.loop import Line, Totals
+    from consumers.ports import Source
 
 config_option = click.option(
     "--config", metavar="FILE", help="Settings; labelwatch.toml where it exists."
@@ -120,8 +122,10 @@ def _summary(line: Line, totals: Totals) -> str:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", required=False)
 @config_option
+@servers_option
+@topic_option
 @classes_option
 @click.option(
     "--limit",
@@ -132,13 +136,24 @@ def _summary(line: Line, totals: Totals) -> str:
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where records would be rejected.")
 def validate(
-    file: str, *, limit: int, strict: bool, config: str | None, classes: str | None
+    file: str | None,
+    *,
+    limit: int,
+    strict: bool,
+    config: str | None,
+    classes: str | None,
+    **kafka: Any,  # noqa: ANN401 - as click gives them
 ) -> None:
     """Say what would be accepted, what rejected and why, and which mapping would help. Writes nothing."""
-    settings = _settings(config, None, classes)
-    report = validate_source(
-        FileSource([file], settings.value_bytes_max, settings.fields), settings, limit
+    if (file is None) == (not kafka["topics"]):
+        raise UsageError("validate: name a FILE, or a topic with --topic")
+    settings = kafka_settings(config, None, classes, start="earliest", **kafka)
+    source: Source = (
+        topic_source(settings, until_end=True)
+        if file is None
+        else FileSource([file], settings.value_bytes_max, settings.fields)
     )
+    report = validate_source(source, settings, limit)
     click.echo(report.text)
     if strict and report.rejected_count:
         sys.exit(1)
