@@ -26,8 +26,52 @@ FILE_NAME = "labelwatch.toml"
 _PREFIX = "LABELWATCH_"
 _NOT_SETTINGS = frozenset(f"LABELWATCH_{name}" for name in ("CONFIG", "CRASH_AT", "DATA", "DEBUG"))
 
+_LISTS = frozenset({"classes", "topics"})
+_TABLES = {
+    "fields": f"field, as in {_PREFIX}FIELDS__LABEL",
+    "kafka": f"setting, as in {_PREFIX}KAFKA__TOPICS",
+}
+
 Name = Annotated[str, Meta(min_length=1)]
 Positive = Annotated[int, Meta(ge=1)]
+
+
+class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The table [kafka]: where records come from."""
+
+    bootstrap_servers: Name = "localhost:9092"
+    """Brokers to ask first, as host:port,host:port."""
+    topics: list[Name] = []
+    """The topics to read."""
+    start: Literal["stored", "earliest", "latest"] = "stored"
+    """Where partitions without a stored offset begin; stored: nowhere, that is an error."""
+    group_id: Name | None = "labelwatch"
+    """Under which name offsets are committed, for lag tools only; the store's offsets are the truth."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """What the listener speaks."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How to log in, where the protocol is a SASL one."""
+    sasl_username: Name | None = None
+    """Who logs in."""
+    sasl_password: Name | None = None
+    """Its password; better in LABELWATCH_KAFKA__SASL_PASSWORD than in a file."""
+    ssl_cafile: Name | None = None
+    """Certificates that vouch for the broker, in PEM; unset: those of the system."""
+    ssl_certfile: Name | None = None
+    """Our own certificate, in PEM, where the broker asks for one."""
+    ssl_keyfile: Name | None = None
+    """The key of our own certificate."""
+    ssl_password: Name | None = None
+    """The password of that key."""
+    ssl_check_hostname: bool = True
+    """Whether the broker's certificate must name the host we asked for."""
+    refresh_s: Annotated[float, Meta(gt=0)] = 30.0
+    """Seconds between looks for new partitions."""
+    stuck_s: Annotated[float, Meta(gt=0)] = 300.0
+    """Seconds in one call of the client after which the process ends itself, to be started anew."""
+
+
+_SECRETS = frozenset({"sasl_password", "ssl_password"})
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +103,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""
     parity_every_s: Annotated[float, Meta(ge=0)] = 300.0
     """Seconds between recounts of the joint from the stored facts; 0 switches them off."""
+    kafka: KafkaSettings = KafkaSettings()
+    """Where `labelwatch run` reads from."""
 
     def shape(self) -> dict[str, Any]:
         """The settings that shape state, as the store records them; None where not given."""
@@ -88,17 +134,19 @@ def as_toml(settings: Settings) -> str:
     lines, tables = [], []
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
+        if isinstance(value, KafkaSettings):
+            value = msgspec.structs.asdict(value)
         if isinstance(value, dict):
-            tables += [
-                "",
-                f"[{name}]",
-                *(f"{key} = {_literal(each)}" for key, each in value.items()),
-            ]
+            tables += ["", f"[{name}]", *(_line(key, each) for key, each in value.items())]
         else:
-            lines.append(
-                f"# {name} is not set" if value is None else f"{name} = {_literal(value)}"
-            )
+            lines.append(_line(name, value))
     return "\n".join(lines + tables)
+
+
+def _line(name: str, value: object) -> str:
+    if name in _SECRETS and value is not None:
+        return f"# {name} is set, and not shown"
+    return f"# {name} is not set" if value is None else f"{name} = {_literal(value)}"
 
 
 def _literal(value: object) -> str:
@@ -127,12 +175,13 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         if variable.startswith(_PREFIX) and variable not in _NOT_SETTINGS:
             name, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
             _known(name, Settings.__struct_fields__, f"{variable}: ")
-            if name == "fields":
+            value = text.split(",") if (key or name) in _LISTS else text
+            if name in _TABLES:
                 if not key:
-                    raise UsageError(f"{variable}: name the field, as in {_PREFIX}FIELDS__LABEL")
-                found.setdefault("fields", {})[key] = text
+                    raise UsageError(f"{variable}: name the {_TABLES[name]}")
+                found.setdefault(name, {})[key] = value
             else:
-                found[name] = text.split(",") if name == "classes" else text
+                found[name] = value
     return found
 
 
@@ -144,11 +193,7 @@ def _merge(values: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 def _convert(values: dict[str, Any]) -> Settings:
     for name, value in values.items():
-        _known(name, Settings.__struct_fields__, "")
-        try:
-            msgspec.json.encode(value)
-        except UnicodeEncodeError as error:
-            raise UsageError(f"{name}: {value!a} is not UTF-8; write it in UTF-8") from error
+        _check_key(name, value)
     try:
         settings = msgspec.convert(values, Settings, strict=False)
         FieldMapping(settings.fields or {})
@@ -159,16 +204,31 @@ def _convert(values: dict[str, Any]) -> Settings:
         ) from error
     except ValueError as error:
         raise UsageError(str(error)) from error
+    _check_values(settings)
+    return settings
+
+
+def _check_key(name: str, value: object) -> None:
+    _known(name, Settings.__struct_fields__, "")
+    if name == "kafka" and isinstance(value, dict):
+        for key in value:
+            _known(key, KafkaSettings.__struct_fields__, "kafka: ")
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{name}: {value!a} is not UTF-8; write it in UTF-8") from error
+
+
+def _check_values(settings: Settings) -> None:
+    """What the types cannot say."""
     if not re.fullmatch(r"\d+ *[kmgtKMGT]i?[bB]", settings.memory_limit):
         raise UsageError(
             f"memory_limit: {settings.memory_limit!r} is no size; write it like 512MB or 2GB"
         )
-    repeated = [
-        name for name in settings.classes or () if (settings.classes or []).count(name) > 1
-    ]
+    names = settings.classes or ()
+    repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise UsageError(f"classes: {repeated[0]!r} is listed twice; list each class once")
-    return settings
 
 
 def _known(name: str, names: Iterable[str], where: str) -> None:

@@ -49,7 +49,11 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         line = Line(store, state, decoder, settings.batch_size_max)
         if store.must_redrive:
             redrive(line)
+        gc.collect()
+        gc.freeze()
         yield line
         store.checkpoint(above_bytes=0)
     finally:
+        # What is frozen when the interpreter ends is taken for a leak, and reported.
+        gc.unfreeze()
         store.close()

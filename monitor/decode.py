@@ -99,6 +99,8 @@ class Decoder:
         if value is None:
             return self._tombstone(key)
         if isinstance(value, LargeValue):
+            if value.error:
+                return Refusal(Reason.UNREADABLE, value.error)
             error = f"value: has {value.size:,} bytes; at most {self._value_bytes_max:,} are read"
             return Refusal(Reason.TOO_LARGE, error)
         try:

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     BAD_EMBEDDING = "bad_embedding"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     PENDING_OVERFLOW = "pending_overflow"
+    UNREADABLE = "unreadable"
 
 
 class EventType(StrEnum):
@@ -140,11 +141,15 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class LargeValue:
-    """What is kept of a value above the size limit: its beginning, length and SHA-256."""
+    """What is kept of a value above the size limit: its beginning, length and SHA-256.
+
+    `error` is why there is no value at all: the broker no longer has it, or it is damaged.
+    """
 
     prefix: bytes
     size: int
     sha256: str
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def test_every_reason_of_validation_is_tested():
     of_decoding = {
         Reason.MALFORMED_JSON, Reason.NOT_AN_OBJECT, Reason.MISSING_FIELD, Reason.WRONG_TYPE,
         Reason.TOO_LARGE, Reason.CONFLICTING_FIELDS, Reason.UNKNOWN_TYPE, Reason.BAD_EMBEDDING,
-        Reason.UNSUPPORTED_ENCODING,
+        Reason.UNSUPPORTED_ENCODING, Reason.UNREADABLE,
     }  # fmt: skip
     of_the_pipeline = {Reason.PENDING_OVERFLOW}
     tested = {reason for _, _, reason, _ in FAULTS}

@@ -1,0 +1,44 @@
+"""What commands that read Kafka have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from consumers.cli.feeding import class_names
+from consumers.config import read_settings
+
+if TYPE_CHECKING:
+    from consumers.config import Settings
+    from consumers.ports import Source
+
+servers_option = click.option(
+    "--bootstrap-servers", metavar="HOST:PORT,…", help="Brokers; localhost:9092 by default."
+)
+topic_option = click.option("--topic", "topics", multiple=True, help="A topic to read; repeat it.")
+start_option = click.option(
+    "--start",
+    metavar="stored|earliest|latest",
+    help="Where partitions without a stored offset begin.",
+)
+
+
+def kafka_settings(
+    config: str | None,
+    store: str | None,
+    classes: str | None,
+    **kafka: Any,  # noqa: ANN401 - as click gives them
+) -> Settings:
+    """Settings where flags also fill the table [kafka]. Raises: UsageError."""
+    flags = {name: list(v) if isinstance(v, tuple) else v for name, v in kafka.items()}
+    given = {name: value for name, value in flags.items() if value not in (None, [])}
+    return read_settings(config, {"store": store, "classes": class_names(classes), "kafka": given})
+
+
+def topic_source(settings: Settings, *, until_end: bool, skip_lost: bool = False) -> Source:
+    """The configured topics. Raises: UsageError."""
+    # The client takes a third of a second to import, which no other command should pay.
+    from consumers.kafka import KafkaSource  # noqa: PLC0415
+
+    return KafkaSource(settings.kafka, until_end=until_end, skip_lost=skip_lost)

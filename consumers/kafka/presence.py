@@ -1,0 +1,42 @@
+"""Whether anybody is there. Said once when nobody is, and once when somebody is again."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+SILENT_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    """When the broker was last heard of, and whether it is being waited for."""
+
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+        self._heard_at = time.monotonic()
+        self.is_away = False
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was heard for so long that it is worth asking why."""
+        return time.monotonic() - self._heard_at > SILENT_S
+
+    def hear(self) -> None:
+        """It is there, and has nothing to say."""
+        self._heard_at = time.monotonic()
+
+    def miss(self, text: str) -> None:
+        """Nobody is there, for this reason."""
+        self._heard_at = time.monotonic()
+        if not self.is_away:
+            self.is_away = True
+            log.warning("%s; waiting for it", text)
+
+    def meet(self) -> None:
+        """The broker answers."""
+        self._heard_at = time.monotonic()
+        if self.is_away:
+            self.is_away = False
+            log.warning("%s answers again", self._servers)

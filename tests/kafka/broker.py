@@ -1,0 +1,138 @@
+"""A real Apache Kafka on loopback: one KRaft node, in plain text, with TLS and with SASL."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from tests.kafka.client import Client
+from tests.kafka.java import classpath
+
+USER, PASSWORD = "alice", "wonderland"
+LATE_S = 60.0
+_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
+_PROPERTIES = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAIN
+listeners=PLAIN://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls},SASL://127.0.0.1:{sasl}
+listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SASL:SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl.plain.sasl.jaas.config={login} required user_{user}="{password}";
+ssl.keystore.location={folder}/keys.p12
+ssl.keystore.password=changeit
+ssl.keystore.type=PKCS12
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+log.segment.delete.delay.ms=0
+message.max.bytes=33554432
+"""
+
+
+class Broker(Client):
+    """A broker of our own, which may be killed and started again. Its log is `folder/broker.log`."""
+
+    is_ours = True
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.ports = dict(zip(("plain", "controller", "tls", "sasl"), _free_ports(4), strict=True))
+        super().__init__(f"127.0.0.1:{self.ports['plain']}")
+        self.tls = f"127.0.0.1:{self.ports['tls']}"
+        self.sasl = f"127.0.0.1:{self.ports['sasl']}"
+        self.certificate = self.folder / "broker.pem"
+        self._java = ["java", "-cp", classpath()]
+        self._process = None
+        self._prepare()
+
+    def start(self):
+        """Start the process; wait until its port is open."""
+        log = (self.folder / "broker.log").open("ab")
+        options = ["-Xmx512m", "-Dorg.apache.logging.log4j.level=WARN"]
+        with log:
+            self._process = subprocess.Popen(
+                [*self._java[:1], *options, *self._java[1:], "kafka.Kafka", "server.properties"],
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_for(lambda: self._process.poll() is not None or _is_open(self.ports["plain"]))
+        assert self._process.poll() is None, (self.folder / "broker.log").read_text()[-3_000:]
+
+    def kill(self):
+        """SIGKILL."""
+        self.forget()
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self):
+        """SIGTERM, and SIGKILL where that takes too long."""
+        super().stop()
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(LATE_S)
+            self._process.kill()
+            self._process.wait()
+
+    def log_file(self, topic, partition=0):
+        """The segment on disk that holds a partition's first records."""
+        return self.folder / "data" / f"{topic}-{partition}" / f"{0:020}.log"
+
+    def _prepare(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "server.properties").write_text(
+            _PROPERTIES.format(
+                **self.ports, folder=self.folder, user=USER, password=PASSWORD, login=_LOGIN
+            )
+        )
+        keytool = ["keytool", "-keystore", "keys.p12", "-storepass", "changeit", "-alias", "b"]
+        self._run(
+            *[*keytool, "-genkeypair", "-keyalg", "RSA", "-dname", "CN=localhost"],
+            *["-ext", "SAN=DNS:localhost,IP:127.0.0.1", "-validity", "30"],
+        )
+        self._run(*keytool, "-exportcert", "-rfc", "-file", str(self.certificate))
+        tool = [*self._java, "kafka.tools.StorageTool"]
+        name = self._run(*tool, "random-uuid").split()[-1]
+        self._run(*tool, "format", "-t", name, "-c", "server.properties")
+
+    def _run(self, *command):
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()
+        return done.stdout.decode()
+
+
+def wait_for(is_so, late_s=LATE_S):
+    """Wait until it is so. An assertion where it never is."""
+    deadline = time.monotonic() + late_s
+    while not is_so():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def _free_ports(count):
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _is_open(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

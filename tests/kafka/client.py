@@ -1,0 +1,101 @@
+"""What tests do with a broker: topics, records, transactions."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+
+_numbers = itertools.count()
+
+
+class Client:
+    """A broker somewhere, under `servers`."""
+
+    is_ours = False
+
+    def __init__(self, servers):
+        self.servers = servers
+        self._admin = None
+
+    def stop(self):
+        """Let go of the connection."""
+        self.forget()
+
+    def forget(self):
+        """Let go of the admin connection; a new one is made when it is needed."""
+        if self._admin:
+            self._admin.close()
+        self._admin = None
+
+    @property
+    def admin(self):
+        """The admin client."""
+        if self._admin is None:
+            self._admin = KafkaAdminClient(bootstrap_servers=self.servers)
+        return self._admin
+
+    def create(self, name=None, *, partitions=1, **configs):
+        """A new topic, its name made up where none is given."""
+        name = name or f"t{os.getpid()}-{next(_numbers)}"
+        configs = {key.replace("_", "."): str(value) for key, value in configs.items()}
+        topic = NewTopic(
+            name, num_partitions=partitions, replication_factor=1, topic_configs=configs
+        )
+        self.admin.create_topics([topic])
+        return name
+
+    def delete(self, name):
+        """Delete a topic."""
+        self.admin.delete_topics([name])
+
+    def widen(self, name, partitions):
+        """Give a topic more partitions."""
+        self.admin.create_partitions({name: partitions})
+
+    def delete_records(self, name, before, partition=0):
+        """Delete the records of a partition that lie before an offset."""
+        self.admin.delete_records({TopicPartition(name, partition): before})
+
+    def produce(self, name, records, *, partition=0, **options):
+        """Send values, or (key, value) or (key, value, headers); wait for the broker to have them."""
+        with self.producer(**options) as producer:
+            send(producer, name, records, partition)
+
+    def producer(self, **options):
+        """A producer; whoever asks closes it."""
+        defaults = {"linger_ms": 5, "batch_size": 100_000, "max_request_size": 32 << 20}
+        return KafkaProducer(bootstrap_servers=self.servers, **defaults | options)
+
+    def end(self, name, partition=0):
+        """The end offset of a partition."""
+        place = TopicPartition(name, partition)
+        consumer = KafkaConsumer(bootstrap_servers=self.servers)
+        try:
+            return consumer.end_offsets([place])[place]
+        finally:
+            consumer.close(autocommit=False)
+
+    def committed(self, group):
+        """The offsets a group has committed."""
+        return {
+            (place.topic, place.partition): each.offset
+            for place, each in self.admin.list_group_offsets(group)[group].items()
+        }
+
+
+def send(producer, name, records, partition=0):
+    """Send values, or (key, value) or (key, value, headers), and wait until the broker has them."""
+    sent = []
+    for record in records:
+        key, value, *headers = record if isinstance(record, tuple) else (None, record)
+        sent.append(
+            producer.send(
+                name, value, key=key, partition=partition, headers=headers[0] if headers else None
+            )
+        )
+    producer.flush()
+    for each in sent:
+        each.get(60)

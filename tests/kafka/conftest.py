@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.broker import Broker
+from tests.kafka.client import Client
+from tests.kafka.java import MissingTool
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory, request):
+    """A broker: ours, started once, or that of KAFKA_BOOTSTRAP_SERVERS."""
+    if servers := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield (client := Client(servers))
+        client.stop()
+        return
+    yield from own(tmp_path_factory.mktemp("broker"), request)
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory, request):
+    """A broker that the tests of a module may kill; each leaves it running."""
+    yield from own(tmp_path_factory.mktemp("own"), request)
+
+
+def own(folder, request):
+    """Start a broker; keep its log where a test failed."""
+    try:
+        broker = Broker(folder)
+    except MissingTool as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    failed = request.session.testsfailed
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
+        if request.session.testsfailed == failed:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            print(f"the broker's log: {folder}/broker.log")  # noqa: T201 - for whoever looks
+
+
+@pytest.fixture
+def topic(broker):
+    """A new topic with one partition."""
+    return broker.create()
+
+
+def pytest_collection_modifyitems(items):
+    """The client leaves sockets for the collector to close, where a broker has hung up."""
+    ignored = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(ignored)

@@ -1,0 +1,53 @@
+"""The broker goes away and comes back."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.consumers.terminal import finish
+from tests.kafka.broker import wait_for
+from tests.kafka.running import annotation, committed, count, follow, follow_on, offsets
+
+LATE_S = 120.0
+
+
+def test_a_killed_broker_is_waited_for(own_broker, tmp_path):
+    """Killed and started again, the broker is missed once and met once, and no record is lost or doubled."""
+    topic = own_broker.create()
+    own_broker.produce(topic, [annotation(i) for i in range(10)])
+    with follow_on(own_broker, topic, cwd=tmp_path) as process:
+        wait_for(lambda: committed(tmp_path) >= 1)
+        own_broker.kill()
+        missed = process.stderr.readline().decode()
+        own_broker.start()
+        own_broker.produce(topic, [annotation(i) for i in range(10, 25)])
+        before = committed(tmp_path)
+        wait_for(lambda: committed(tmp_path) > before, LATE_S)
+        process.send_signal(signal.SIGTERM)
+        ended = finish(process)
+    assert ended.exit_code == 0
+    assert "cannot be reached" in missed
+    assert (ended.err.count("cannot be reached"), ended.err.count("answers again")) == (0, 1)
+    assert follow(own_broker, topic, cwd=tmp_path, start=None).exit_code == 0
+    assert offsets(tmp_path) == [(topic, 0, 25)]
+    assert count(tmp_path) == 25
+
+
+def test_a_broker_that_is_away_at_the_start_is_waited_for(own_broker, tmp_path):
+    """`run` started before its broker waits, says so once, and ends with 0 on SIGTERM meanwhile."""
+    topic = own_broker.create()
+    own_broker.produce(topic, [annotation(1)])
+    own_broker.kill()
+    with follow_on(own_broker, topic, cwd=tmp_path) as process:
+        assert b"cannot be reached" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        assert finish(process).exit_code == 0
+    with follow_on(own_broker, topic, cwd=tmp_path) as process:
+        assert b"cannot be reached" in process.stderr.readline()
+        own_broker.start()
+        wait_for(lambda: committed(tmp_path) >= 1, LATE_S)
+        process.send_signal(signal.SIGTERM)
+        ended = finish(process)
+    assert (ended.exit_code, ended.err.count("answers again")) == (0, 1)
+    assert follow(own_broker, topic, cwd=tmp_path, start=None).exit_code == 0
+    assert count(tmp_path) == 1
