@@ -33,6 +33,7 @@ TAPS = (
     ("Arrow tables", "consumers.store.commit", "Committer.write"),
     ("DuckDB insert", "consumers.store.tables", "Tables.insert"),
     ("DuckDB delete", "consumers.store.tables", "Tables.delete"),
+    ("DuckDB delete", "consumers.store.tables", "Tables.delete_by"),
     ("commit", "consumers.store", "Store.commit"),
     ("checkpoint", "consumers.store", "Store.checkpoint"),
     ("parity", "consumers.store", "Store.parity"),

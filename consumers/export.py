@@ -30,13 +30,12 @@ SELECT
     ELSE to_json(map(c.labels, a.pred_probs)) END AS pred_probs,
     a.model_version, a.revision,
     strftime(a.annotated_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS annotated_at,
-    a.text, s.content_hash, base64(s.embedding) AS embedding, a.uri, a.metadata,
+    a.text, a.content_hash, base64(a.embedding) AS embedding, a.uri, a.metadata,
     a.is_gold, a.expected_label, a.lead_time_s{more}
-FROM annotations a
-JOIN store.annotation s USING (annotation_id)
+FROM store.detailed a
 CROSS JOIN (SELECT list(label ORDER BY class) AS labels FROM store.class) c
 WHERE {where}
-ORDER BY s.annotation
+ORDER BY a.annotation
 """
 
 

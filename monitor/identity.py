@@ -48,9 +48,23 @@ def default_annotation_id(example_id: str, annotator: str) -> str:
     'x1\x1fann'
     """
     text = f"{example_id}{_SEPARATOR}{annotator}"
-    if text.count(_SEPARATOR) == 1 and _ESCAPE not in text:
+    if is_unescaped(text):
         return text
     return f"{example_id.translate(_ESCAPED)}{_SEPARATOR}{annotator.translate(_ESCAPED)}"
+
+
+def default_annotation_ids(example_ids: Sequence[str], annotators: Sequence[str]) -> list[str]:
+    """`default_annotation_id` of each pair."""
+    pairs = list(zip(example_ids, annotators, strict=True))
+    texts = [f"{example_id}{_SEPARATOR}{annotator}" for example_id, annotator in pairs]
+    if is_unescaped("".join(texts), len(texts)):
+        return texts
+    return [default_annotation_id(*pair) for pair in pairs]
+
+
+def is_unescaped(text: str, pair_count: int = 1) -> bool:
+    """Whether this is nothing but so many pairs of example and annotator, each with its separator."""
+    return text.count(_SEPARATOR) == pair_count and _ESCAPE not in text
 
 
 class _Keys(Columns):

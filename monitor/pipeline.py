@@ -30,13 +30,14 @@ class Step:
     `annotation_events[i]` is the event (index into `batch.events`) that wrote row
     `annotations.annotation[…]` of write i; likewise `prediction_events`. `example_starts` names
     the event that first named each new example; rows from `annotation_start` on are new.
+    `annotation_ids[i]` is the id of write i, None where it is example and annotator.
     """
 
     batch: Batch
     rejections: list[Rejection]
     annotations: AnnotationWrites
     annotation_events: NDArray[np.int64]
-    annotation_ids: list[str]
+    annotation_ids: list[str | None]
     predictions: PredictionWrites
     prediction_events: NDArray[np.int64]
     markers: MarkerWrites
@@ -78,7 +79,7 @@ def step(state: State, batch: Batch, rejections: Sequence[Rejection] = ()) -> St
         sorted([*rejections, *overflow], key=lambda rejection: rejection.position),
         annotations,
         named.annotation_events,
-        named.annotation_texts,
+        named.own_annotation_ids,
         predictions,
         named.prediction_events,
         markers,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class AnnotationFacts:
     """Stored annotations, in any order: every row number once. Shape: (n,); ids (n, 2).
 
-    `content` ids are zero where `has_content` is False.
+    `content` are ids of what the annotations `with_content`, ascending, were made of.
     """
 
     annotation: Rows
@@ -36,8 +36,8 @@ class AnnotationFacts:
     annotator: Rows
     given: NDArray[np.int16]
     keys: OrderKeys
+    with_content: Rows
     content: Ids
-    has_content: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,7 @@ def _fill_annotations(ledger: Ledger, facts: AnnotationFacts) -> None:
     table.example[rows] = facts.example
     table.annotator[rows] = facts.annotator
     table.given[rows] = facts.given
-    with_content = np.flatnonzero(facts.has_content)
-    table.content[rows[with_content]] = ledger.content_ids.intern(facts.content[with_content])
+    table.content[facts.with_content] = ledger.content_ids.intern(facts.content)
 
 
 def _number(table: IdTable, rows: Rows, ids: Ids) -> None:

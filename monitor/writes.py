@@ -9,7 +9,7 @@ import numpy as np
 from monitor.changes import ANYBODY, AnnotationWrites, MarkerWrites, PredictionWrites
 from monitor.content import canonical_content
 from monitor.events import UNKNOWN_ANNOTATOR, EventType, Reason, Rejection
-from monitor.identity import default_annotation_id, identify, identify_bytes
+from monitor.identity import default_annotation_ids, identify, identify_bytes, is_unescaped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,10 +54,14 @@ class EventWrites:
         self.annotation_events = self.annotation_events[keep]
         events = self._at(self.annotation_events)
         self.annotators = [event.annotator or UNKNOWN_ANNOTATOR for event in events]
-        self.annotation_texts = [
-            event.annotation_id or default_annotation_id(event.example_id or "", annotator)
-            for event, annotator in zip(events, self.annotators, strict=True)
-        ]
+        self.annotation_texts = default_annotation_ids(
+            [event.example_id or "" for event in events], self.annotators
+        )
+        own = [event.annotation_id for event in events]
+        if own.count(None) < len(own):
+            pairs = zip(own, self.annotation_texts, strict=True)
+            self.annotation_texts = [each or text for each, text in pairs]
+        self.own_annotation_ids = _own(own, self.annotation_texts)
         self.annotation_ids = identify(self.annotation_texts)
 
     def _name_examples(self) -> None:
@@ -174,6 +178,16 @@ class EventWrites:
         names = [event.annotator or "" for event in self._at(at[self.marker_is_pair])]
         annotator[self.marker_is_pair] = state.annotators.numbers(names)
         return MarkerWrites(example[at], annotator, self.batch.keys.take(at))
+
+
+def _own(given: list[str | None], texts: list[str]) -> list[str | None]:
+    """The ids that their example and annotator do not tell."""
+    if given.count(None) == len(given) and is_unescaped("".join(texts), len(texts)):
+        return given
+    return [
+        text if each or not is_unescaped(text) else None
+        for each, text in zip(given, texts, strict=True)
+    ]
 
 
 def _types(events: list[Event]) -> dict[EventType, NDArray[np.bool_]]:

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 from pyarrow import types
 
+from consumers.arrow import pa
 from consumers.files.rows import objects
 
 Words: TypeAlias = Mapping[str, msgspec.Raw]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
+from consumers.arrow import pa
 from consumers.errors import SourceError
 from consumers.files.arrow_values import MISSING, NUMERIC, to_values
 from consumers.files.cells import convert

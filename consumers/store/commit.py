@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
+from consumers.arrow import pa
 from consumers.store import load, rows
 from consumers.store import statements as sql
 from consumers.store.letters import dead_letter_table
@@ -147,8 +147,13 @@ class Committer:
     def _write_facts(self, step: Step, state: State, txn_id: int) -> None:
         annotations = rows.annotation_table(step, state, txn_id)
         written = step.annotations.annotation[step.outcome.annotation_wins]
-        self._tables.delete(sql.DELETE_ANNOTATIONS, written[written < step.annotation_start])
+        rewritten = written[written < step.annotation_start]
+        self._tables.delete(sql.DELETE_ANNOTATIONS, rewritten)
+        self._tables.delete(sql.DELETE_DETAILS, rewritten)
         self._tables.insert("annotation", annotations)
+        details = rows.detail_table(step, state)
+        if details is not None:
+            self._tables.insert("annotation_detail", details)
         examples, old = rows.example_table(step, state, txn_id)
         self._tables.delete(sql.DELETE_EXAMPLES, old)
         self._tables.insert("example", examples)
@@ -183,12 +188,12 @@ class Committer:
         classes = np.flatnonzero(is_other | (known.issue_count != stratum.issue_count))
         changed = np.flatnonzero(known.joint.count != stratum.joint.count)
         statistics = rows.class_statistics_table(number, stratum, classes)
-        self._tables.delete(sql.DELETE_STATISTICS, statistics)
+        self._tables.delete_by(sql.DELETE_STATISTICS, "class_statistics", statistics)
         self._tables.insert(
             "class_statistics", statistics.filter(pa.array(after.count[classes] > 0))
         )
         cells = rows.joint_table(number, stratum, changed)
-        self._tables.delete(sql.DELETE_JOINT, cells)
+        self._tables.delete_by(sql.DELETE_JOINT, "joint", cells)
         self._tables.insert(
             "joint", cells.filter(pa.array(stratum.joint.count.reshape(-1)[changed] > 0))
         )
@@ -198,7 +203,8 @@ class Committer:
             [state.partitions.index(each) for each in arrival.records.partitions], np.int32
         )
         if arrival.is_redrive:
-            self._tables.delete(sql.DELETE_DEAD_LETTERS, _coordinates(arrival.records, sources))
+            places = _coordinates(arrival.records, sources)
+            self._tables.delete_by(sql.DELETE_DEAD_LETTERS, "place", places)
         letters = dead_letter_table(arrival.records, step.rejections, sources, txn_id)
         self._tables.insert("dead_letter", letters)
         self._tables.replace(

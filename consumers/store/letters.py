@@ -6,8 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
+from consumers.arrow import pa
 from monitor.events import LargeValue
 
 if TYPE_CHECKING:

@@ -66,6 +66,7 @@ def empty_state(
 def fill(db: duckdb.DuckDBPyConnection, state: State) -> tuple[Flags, ...]:
     """Restore the state from stored facts; the flags that follow from them."""
     annotations = _numpy(db, sql.ANNOTATIONS)
+    contents = _numpy(db, sql.CONTENTS)
     examples, units = _examples(db)
     flags = restore(
         state,
@@ -76,8 +77,8 @@ def fill(db: duckdb.DuckDBPyConnection, state: State) -> tuple[Flags, ...]:
             annotations["annotator"],
             annotations["given"],
             _keys(annotations),
-            _pair(annotations, "content_low", "content_high"),
-            annotations["has_content"],
+            contents["annotation"],
+            _pair(contents, "content_low", "content_high"),
         ),
         ExampleFacts(
             examples["example"],

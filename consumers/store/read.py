@@ -9,7 +9,7 @@ import duckdb
 
 from consumers.errors import StoreError, UsageError
 from consumers.store.connection import connect_read_only, first_line, translated
-from consumers.store.migrate import check_version, schema_version
+from consumers.store.migrate import check_version, migrations, schema_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +38,15 @@ class Reader:
         if version == 0:
             raise StoreError(f"{path} is no labelwatch database; name one with --store")
         check_version(version)
+        self._refuse_older(version)
+
+    def _refuse_older(self, version: int) -> None:
+        newest = migrations()[-1][0]
+        if version < newest:
+            raise StoreError(
+                f"{self._path} has schema {version}, this labelwatch reads {newest}; `labelwatch rebuild` "
+                "brings it up to date, and so does the next `run` or `replay`"
+            )
 
     def __enter__(self) -> Self:
         return self

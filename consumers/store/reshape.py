@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
+from consumers.arrow import pa
 from consumers.errors import UsageError
 from consumers.store import load, rows
 from consumers.store import statements as sql

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
+from consumers.arrow import pa
 from monitor.changes import Cause
 from monitor.detectors.label_issues import INACTIVE
 from monitor.detectors.protocol import Action
 from monitor.events import EventType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     from monitor.classes import ClassList
@@ -28,21 +26,17 @@ if TYPE_CHECKING:
     from monitor.state import State
     from monitor.tables import Annotations, Examples, Rows
 
-_WIDE = (
-    "text",
-    "content_hash",
-    "embedding",
-    "uri",
-    "metadata",
-    "is_gold",
-    "expected_label",
-    "lead_time_s",
-)
-_WIDE_TYPES = (
-    pa.string(), pa.string(), pa.binary(), pa.string(), pa.string(), pa.bool_(), pa.string(), pa.float64(),
-)  # fmt: skip
-_wide_of = attrgetter(*_WIDE)
-_NOTHING = (None,) * len(_WIDE)
+_DETAILS = {
+    "text": pa.string(),
+    "content_hash": pa.string(),
+    "embedding": pa.binary(),
+    "uri": pa.string(),
+    "metadata": pa.string(),
+    "is_gold": pa.bool_(),
+    "expected_label": pa.string(),
+    "lead_time_s": pa.float64(),
+}
+_details_of = attrgetter(*_DETAILS)
 
 
 def annotation_table(step: Step, state: State, txn_id: int) -> pa.Table:
@@ -51,22 +45,59 @@ def annotation_table(step: Step, state: State, txn_id: int) -> pa.Table:
     rows = step.annotations.annotation[wins]
     ids = ledger.annotation_ids.ids(rows)
     texts = step.annotation_ids
-    content = ledger.annotations.content[rows]
-    events = [step.batch.events[i] for i in step.annotation_events[wins].tolist()]
-    columns = {
-        "annotation": rows,
-        "annotation_id": pa.array([texts[i] for i in wins.tolist()], pa.string()),
-        "id_low": ids[:, 0],
-        "id_high": ids[:, 1],
-        "example": ledger.annotations.example[rows],
-        "annotator": ledger.annotations.annotator[rows],
-        "given": ledger.annotations.given[rows],
-        **_key_columns(ledger.annotations, rows),
-        **_content_columns(ledger, content),
-        **_wide_columns(events, state.classes),
-        "txn_id": np.full(rows.size, txn_id, np.int64),
-    }
-    return pa.table(columns)
+    return pa.table(
+        {
+            "annotation": rows,
+            "annotation_id": pa.nulls(rows.size, pa.string())
+            if texts.count(None) == len(texts)
+            else pa.array([texts[i] for i in wins.tolist()], pa.string()),
+            "id_low": ids[:, 0],
+            "id_high": ids[:, 1],
+            "example": ledger.annotations.example[rows],
+            "annotator": ledger.annotations.annotator[rows],
+            "given": ledger.annotations.given[rows],
+            **_key_columns(ledger.annotations, rows),
+            "txn_id": np.full(rows.size, txn_id, np.int64),
+        }
+    )
+
+
+def detail_table(step: Step, state: State) -> pa.Table | None:
+    """What these annotations carry beyond their label; None where none carries anything."""
+    events, wins = step.batch.events, step.outcome.annotation_wins
+    rich = _rich(events)
+    at = np.flatnonzero(rich[step.annotation_events[wins]])
+    if not at.size:
+        return None
+    rows = step.annotations.annotation[wins[at]]
+    found = [_details_of(events[i]) for i in step.annotation_events[wins[at]].tolist()]
+    return pa.table(
+        {
+            "annotation": rows,
+            **_content_columns(state.ledger, state.ledger.annotations.content[rows]),
+            **_detail_columns(found, state.classes),
+        }
+    )
+
+
+def _rich(events: list[Event]) -> NDArray[np.bool_]:
+    """Which events carry any of the details. Written out: it is asked of every event there is."""
+    rich = np.zeros(len(events), np.bool_)
+    rich[
+        [
+            i
+            for i, event in enumerate(events)
+            if event.text is not None
+            or event.content_hash is not None
+            or event.embedding is not None
+            or event.uri is not None
+            or event.metadata is not None
+            or event.is_gold is not None
+            or event.expected_label is not None
+            or event.lead_time_s is not None
+        ]
+    ] = True
+    return rich
 
 
 def example_table(step: Step, state: State, txn_id: int) -> tuple[pa.Table, Rows]:
@@ -213,9 +244,10 @@ def joint_table(number: int, stratum: Stratum, cells: NDArray[np.int64]) -> pa.T
 
 def review_table(step: Step, txn_id: int) -> pa.Table | None:
     """Reviews, stored as they came; None where the batch has none."""
-    at = [i for i, event in enumerate(step.batch.events) if event.type is EventType.REVIEW]
-    if not at:
+    types = [event.type for event in step.batch.events]
+    if EventType.REVIEW not in types:
         return None
+    at = [i for i, each in enumerate(types) if each is EventType.REVIEW]
     events, keys = [step.batch.events[i] for i in at], step.batch.keys.take(np.array(at))
     return pa.table(
         {
@@ -244,8 +276,6 @@ def _key_columns(table: Annotations | Examples, rows: Rows) -> dict[str, NDArray
 
 def _content_columns(ledger: Ledger, content: Rows) -> dict[str, pa.Array]:
     has_none = content < 0
-    if has_none.all():
-        return dict.fromkeys(("content_low", "content_high"), pa.nulls(content.size, pa.uint64()))
     ids = ledger.content_ids.ids(np.where(has_none, 0, content))
     return {
         "content_low": pa.array(ids[:, 0], mask=has_none),
@@ -253,20 +283,14 @@ def _content_columns(ledger: Ledger, content: Rows) -> dict[str, pa.Array]:
     }
 
 
-def _wide_columns(events: list[Event], classes: ClassList) -> dict[str, pa.Array]:
-    wide = list(map(_wide_of, events))
-    if all(map(_NOTHING.__eq__, wide)):
-        columns: Iterable[Any] = [pa.nulls(len(events), kind) for kind in _WIDE_TYPES]
-        return dict(zip(_WIDE, columns, strict=True))
-    values = [list(column) for column in zip(*wide, strict=True)]
-    values[4] = [
-        None if each is None else msgspec.json.encode(each).decode() for each in values[4]
+def _detail_columns(found: list[tuple[Any, ...]], classes: ClassList) -> dict[str, pa.Array]:
+    columns = dict(zip(_DETAILS, map(list, zip(*found, strict=True)), strict=True))
+    encode = msgspec.json.encode
+    columns["metadata"] = [
+        None if each is None else encode(each).decode() for each in columns["metadata"]
     ]
-    values[6] = [_name(each, classes) for each in values[6]]
-    return {
-        name: pa.array(column, kind)
-        for name, column, kind in zip(_WIDE, values, _WIDE_TYPES, strict=True)
-    }
+    columns["expected_label"] = [_name(each, classes) for each in columns["expected_label"]]
+    return {name: pa.array(columns[name], kind) for name, kind in _DETAILS.items()}
 
 
 def _name(label: str | int | None, classes: ClassList) -> str | None:

@@ -1,4 +1,4 @@
-"""Every SQL statement of the store. Statements with `batch` read a registered Arrow table."""
+"""Every SQL statement of the store. What is called batch_… is a batch of rows (consumers/store/tables.py)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ LAST_TXN = "SELECT coalesce(max(txn_id), 0) FROM store.txn"
 HAS_EVENTS = "SELECT EXISTS (FROM store.counter WHERE name = 'accepted' AND value > 0)"
 
 ANNOTATIONS = """
-SELECT annotation, id_low, id_high, example, annotator, given, revision, time_us, source, position,
-    content_low IS NOT NULL AS has_content,
-    coalesce(content_low, 0)::UBIGINT AS content_low, coalesce(content_high, 0)::UBIGINT AS
-    content_high
+SELECT annotation, id_low, id_high, example, annotator, given, revision, time_us, source, position
 FROM store.annotation
+"""
+CONTENTS = """
+SELECT annotation, content_low, content_high FROM store.annotation_detail WHERE content_low IS NOT
+NULL ORDER BY annotation
 """
 EXAMPLES = """
 SELECT example, id_low, id_high, stratum, is_truncated, revision, time_us, source, position, units
@@ -44,24 +45,31 @@ END FROM store.dead_letter d JOIN store.partition p USING (source) WHERE d.size 
 octet_length(d.value) ORDER BY d.txn_id, d.source, d.position
 """
 
-DELETE_ANNOTATIONS = "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch)"
-DELETE_EXAMPLES = "DELETE FROM store.example WHERE example IN (SELECT value FROM batch)"
-DELETE_VERDICTS = "DELETE FROM store.verdict WHERE example IN (SELECT value FROM batch)"
-DELETE_RETRACTED = "DELETE FROM store.retracted WHERE annotation IN (SELECT value FROM batch)"
-DELETE_FLAGS = "DELETE FROM store.flag WHERE kind = ? AND annotation IN (SELECT value FROM batch)"
+DELETE_ANNOTATIONS = (
+    "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch_rows)"
+)
+DELETE_DETAILS = """
+DELETE FROM store.annotation_detail WHERE annotation IN (SELECT value FROM batch_rows)
+"""
+DELETE_EXAMPLES = "DELETE FROM store.example WHERE example IN (SELECT value FROM batch_rows)"
+DELETE_VERDICTS = "DELETE FROM store.verdict WHERE example IN (SELECT value FROM batch_rows)"
+DELETE_RETRACTED = "DELETE FROM store.retracted WHERE annotation IN (SELECT value FROM batch_rows)"
+DELETE_FLAGS = (
+    "DELETE FROM store.flag WHERE kind = ? AND annotation IN (SELECT value FROM batch_rows)"
+)
 DELETE_STATISTICS = """
-DELETE FROM store.class_statistics s USING batch b WHERE s.stratum = b.stratum AND s.class =
+DELETE FROM store.class_statistics s USING batch_class_statistics b WHERE s.stratum = b.stratum AND s.class =
 b.class
 """
 DELETE_JOINT = """
-DELETE FROM store.joint j USING batch b
+DELETE FROM store.joint j USING batch_joint b
 WHERE j.stratum = b.stratum AND j.given = b.given AND j.suggested = b.suggested
 """
-DELETE_POSITIONS = "DELETE FROM store.position WHERE source IN (SELECT source FROM batch)"
-DELETE_COUNTERS = "DELETE FROM store.counter WHERE name IN (SELECT name FROM batch)"
-DELETE_SETTINGS = "DELETE FROM store.setting WHERE name IN (SELECT name FROM batch)"
+DELETE_POSITIONS = "DELETE FROM store.position WHERE source IN (SELECT source FROM batch_position)"
+DELETE_COUNTERS = "DELETE FROM store.counter WHERE name IN (SELECT name FROM batch_counter)"
+DELETE_SETTINGS = "DELETE FROM store.setting WHERE name IN (SELECT name FROM batch_setting)"
 DELETE_DEAD_LETTERS = """
-DELETE FROM store.dead_letter d USING batch b WHERE d.source = b.source AND d.position = b.position
+DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AND d.position = b.position
 """
 DERIVED = ("verdict", "flag", "class_statistics", "joint")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from consumers.arrow import pa
 
 if TYPE_CHECKING:
     import duckdb
@@ -12,28 +12,57 @@ if TYPE_CHECKING:
     from monitor.tables import Rows
 
 
+class _Batch:
+    """What DuckDB reads under one name: whatever rows stand here when a statement runs.
+
+    Registering a table anew for each statement costs more than most statements do.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+
+    def __arrow_c_schema__(self) -> object:
+        return self.rows.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
 class Tables:
-    """The tables of schema `store`, inside a transaction of the caller."""
+    """The tables of schema `store`, inside a transaction of the caller.
+
+    Statements read the rows that are meant for table x as `batch_x`; their columns never change.
+    """
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
         self._db = db
+        self._batches: dict[str, _Batch] = {}
 
     def insert(self, table: str, batch: pa.Table) -> None:
         """Append all rows of an Arrow table; its columns are in the order of the table's."""
         if len(batch):
-            self._db.register("batch", batch)
-            self._db.execute(f"INSERT INTO store.{table} SELECT * FROM batch")  # noqa: S608 - our own names
-            self._db.unregister("batch")
+            self._show(table, batch)
+            self._db.execute(f"INSERT INTO store.{table} SELECT * FROM batch_{table}")  # noqa: S608 - our own names
 
-    def delete(self, statement: str, batch: pa.Table | Rows, *parameters: str) -> None:
-        """Run a DELETE that reads `batch`: a table, or one column `value`."""
-        if len(batch):
-            table = batch if isinstance(batch, pa.Table) else pa.table({"value": batch})
-            self._db.register("batch", table)
+    def delete(self, statement: str, rows: Rows, *parameters: str) -> None:
+        """Run a DELETE of row numbers, which it reads as `batch_rows (value)`."""
+        if len(rows):
+            self._show("rows", pa.table({"value": rows}))
             self._db.execute(statement, list(parameters))
-            self._db.unregister("batch")
+
+    def delete_by(self, statement: str, table: str, batch: pa.Table) -> None:
+        """Run a DELETE that finds what goes by the keys in `batch`, which it reads as `batch_<table>`."""
+        if len(batch):
+            self._show(table, batch)
+            self._db.execute(statement)
 
     def replace(self, table: str, statement: str, batch: pa.Table) -> None:
         """Delete what `batch` names by its keys, then append it."""
-        self.delete(statement, batch)
+        self.delete_by(statement, table, batch)
         self.insert(table, batch)
+
+    def _show(self, name: str, rows: pa.Table) -> None:
+        if name not in self._batches:
+            self._batches[name] = _Batch(rows)
+            self._db.register(f"batch_{name}", self._batches[name])
+        self._batches[name].rows = rows

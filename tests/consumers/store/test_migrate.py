@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from consumers.store.migrate import migrations
+from tests.consumers.stored import assert_findings_add_up, difference, query, tables, views
+from tests.consumers.terminal import run_here
+
+DETAILS = (
+    "content_low, content_high, text, content_hash, embedding, uri, metadata, is_gold, "
+    "expected_label, lead_time_s"
+)
+FIRST_ANNOTATIONS = f"""
+INSERT INTO store.annotation
+SELECT a.annotation,
+    coalesce(a.annotation_id, e.example_id || chr(31) || w.name), id_low, id_high,
+    a.example, a.annotator, a.given, a.revision, a.time_us, a.source, a.position, {DETAILS}, a.txn_id
+FROM new.store.annotation a
+LEFT JOIN (SELECT example, example_id FROM new.store.example) e USING (example)
+LEFT JOIN new.store.annotator w USING (annotator)
+LEFT JOIN new.store.annotation_detail d USING (annotation)
+"""
+
+
+@pytest.fixture
+def first(filled):
+    """The same store as its first schema had it."""
+    path = filled.with_name("first.duckdb")
+    with duckdb.connect(str(path)) as db:
+        db.execute(migrations()[0][1])
+        db.execute("CREATE TABLE labelwatch_schema (version INTEGER)")
+        db.execute("INSERT INTO labelwatch_schema VALUES (1)")
+        db.execute(f"ATTACH '{filled}' AS new (READ_ONLY)")
+        names = db.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'first' AND schema_name = 'store'"
+        ).fetchall()
+        for (name,) in names:
+            if name != "annotation":
+                db.execute(f"INSERT INTO store.{name} FROM new.store.{name}")
+        db.execute(FIRST_ANNOTATIONS)
+    return path
+
+
+def test_an_old_store_is_brought_up_to_date(first, filled, stream):
+    """A store of the first schema shows the same through its views, and goes on where it was."""
+    known, facts = views(first), tables(filled)
+    ended = run_here("replay", stream, "--store", first, cwd=first.parent)
+    assert ended.exit_code == 0, ended.err
+    # Positions of files go by their path: nothing is read again.
+    assert ended.err.startswith("0 records read")
+    assert query(first, "SELECT max(version) FROM labelwatch_schema") == [(migrations()[-1][0],)]
+    assert difference(views(first), known) is None
+    assert difference(views(first), views(filled)) is None
+    assert_findings_add_up(first)
+    found = tables(first)
+    # What was stored in full stays so.
+    for each in (found, facts):
+        each["annotation"] = [row[:1] + row[2:] for row in each["annotation"]]
+    assert difference(found, facts) is None
+
+
+def test_reading_asks_for_an_upgrade(first):
+    """Reading never writes: a store of an older schema is told apart from damage, with what to do."""
+    ended = run_here("flags", "--store", first, cwd=first.parent)
+    assert ended.exit_code == 3
+    assert "schema 1" in ended.err
+    assert "labelwatch rebuild" in ended.err
+    assert run_here("rebuild", "--store", first, cwd=first.parent).exit_code == 0
+    assert run_here("flags", "--store", first, cwd=first.parent).exit_code == 0
