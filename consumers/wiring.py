@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from consumers import memory
 from consumers.loop import Line, redrive
 from consumers.scratch import grower
 from consumers.store import Store
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from consumers.config import Settings
-
-GC_THRESHOLDS = (200_000, 50, 1_000)
 
 
 @contextlib.contextmanager
@@ -35,10 +33,7 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         memory_limit=settings.memory_limit,
         checkpoint_bytes=settings.checkpoint_bytes,
     )
-    # A batch is tens of thousands of short-lived lists without cycles: looking for cycles among them
-    # at the default rate costs as much as all the rest.
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
+    with contextlib.closing(store), memory.tuned():
         shape = store.shape(settings.shape())
         store.refuse_change(shape)
         limits = Limits(settings.pending_max, settings.unlabelled_max)
@@ -49,11 +44,6 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         line = Line(store, state, decoder, settings.batch_size_max)
         if store.must_redrive:
             redrive(line)
-        gc.collect()
-        gc.freeze()
+        memory.settle()
         yield line
         store.checkpoint(above_bytes=0)
-    finally:
-        # What is frozen when the interpreter ends is taken for a leak, and reported.
-        gc.unfreeze()
-        store.close()

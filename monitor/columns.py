@@ -56,6 +56,17 @@ class Columns:
             column[self.size : size] = fill
         self.size = size
 
+    def put(
+        self, name: str, rows: NDArray[np.integer] | slice, values: NDArray[np.integer]
+    ) -> None:
+        """Set integers in a column, which becomes wider where they need that."""
+        column = getattr(self, name)
+        room = np.iinfo(column.dtype)
+        if values.size and (values.min() < room.min or values.max() > room.max):
+            column = column.astype(values.dtype)
+            setattr(self, name, column)
+        column[rows] = values
+
 
 class Matrix:
     """A growing (rows, K) array of uint32; K may grow too, new cells hold 0.

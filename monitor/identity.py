@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _SLOTS_MIN = 1_024
 _LOAD_MAX = 0.6
+_CHUNK = 1 << 18
 _SEPARATOR = "\x1f"
 _ESCAPE = "\x1e"
 _ESCAPED = str.maketrans({_SEPARATOR: _ESCAPE + _SEPARATOR, _ESCAPE: _ESCAPE * 2})
@@ -119,6 +120,22 @@ class IdTable:
             self._append(ids[missing[firsts]])
         return rows
 
+    def fill(self, count: int) -> None:
+        """Make `count` rows in an empty table, for `put`; `index` them before anything is asked."""
+        assert not len(self)
+        self._keys.grow_to(count)
+
+    def put(self, rows: Rows, ids: Ids) -> None:
+        """Give rows their ids, each once."""
+        self._keys.low[rows] = ids[:, 0]
+        self._keys.high[rows] = ids[:, 1]
+
+    def index(self) -> None:
+        """Make all rows findable; their ids are distinct."""
+        self._grow_slots()
+        for start in range(0, len(self), _CHUNK):
+            self._claim(np.arange(start, min(start + _CHUNK, len(self)), dtype=np.int32))
+
     def _differs(
         self, rows: Rows, low: NDArray[np.uint64], high: NDArray[np.uint64]
     ) -> NDArray[np.bool_]:
@@ -135,12 +152,15 @@ class IdTable:
         self._keys.low[start : len(self)] = ids[:, 0]
         self._keys.high[start : len(self)] = ids[:, 1]
         if len(self) > _LOAD_MAX * self._slots.size:
-            size = self._slots.size
-            while len(self) > _LOAD_MAX * size:
-                size *= 2
-            self._slots = np.full(size, -1, np.int32)
-            start = 0
-        self._claim(np.arange(start, len(self), dtype=np.int32))
+            self.index()
+        else:
+            self._claim(np.arange(start, len(self), dtype=np.int32))
+
+    def _grow_slots(self) -> None:
+        size = self._slots.size
+        while len(self) > _LOAD_MAX * size:
+            size *= 2
+        self._slots = np.full(size, -1, np.int32)
 
     def _claim(self, rows: Rows) -> None:
         """Give each row (distinct ids, not in the table) a slot; of two, the last writer has it."""

@@ -156,18 +156,20 @@ class Ledger:
             return Judgement(~nobody, nobody, nobody)
         return judge(rows, keys, keys_of(table, rows), self.ranks)
 
-    def settle(self) -> Changes:
-        """After the columns were filled from a store: chains, markers, counts; everything as one change."""
-        rows = np.arange(self.annotations.size, dtype=np.int32)
-        example = self.annotations.example[: rows.size]
+    def settle(self, start: int, stop: int) -> Changes:
+        """After the columns were filled from a store: chains and markers of these rows, all as new.
+
+        Rows are settled in ascending order; those not settled yet are in no chain, as if they had not come.
+        """
+        rows = np.arange(start, stop, dtype=np.int32)
+        example = self.annotations.example[rows]
         self._link(rows[example >= 0], example[example >= 0])
         self._mark(rows)
         before = Side.nothing(rows.size)
         after = self.side(rows)
         arrived = self._count_live(before, after)
-        self._known_count = rows.size
-        self.pending_count = int(after.is_pending.sum())
-        self.predicted_count = int((self.examples.stratum[: self.examples.size] >= 0).sum())
+        self._known_count = stop
+        self.pending_count += int(after.is_pending.sum())
         cause = np.full(rows.size, Cause.ANNOTATION, np.int8)
         return Changes(rows, before, after, cause, np.empty(0, np.int32), arrived)
 

@@ -1,4 +1,7 @@
-"""From stored facts back to the state that a run without interruption would have."""
+"""From stored facts back to the state that a run without interruption would have.
+
+Facts come in chunks, and are settled in chunks: what a chunk needs besides is small next to the state.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.detectors.protocol import Action, Flags
 from monitor.order import compare, source_ranks
 from monitor.tables import keys_of, set_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-    from monitor.detectors.protocol import Flags
-    from monitor.identity import Ids, IdTable
+    from monitor.identity import Ids
     from monitor.ledger import Ledger
     from monitor.markers import Key
     from monitor.order import OrderKeys
@@ -25,10 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnnotationFacts:
-    """Stored annotations, in any order: every row number once. Shape: (n,); ids (n, 2).
-
-    `content` are ids of what the annotations `with_content`, ascending, were made of.
-    """
+    """Stored annotations. Shape: (n,); ids (n, 2)."""
 
     annotation: Rows
     ids: Ids
@@ -36,13 +38,19 @@ class AnnotationFacts:
     annotator: Rows
     given: NDArray[np.int16]
     keys: OrderKeys
-    with_content: Rows
-    content: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class ContentFacts:
+    """Annotations that have content, ascending, and the ids of it. Shape: (n,); ids (n, 2)."""
+
+    annotation: Rows
+    ids: Ids
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleFacts:
-    """Stored examples, in any order: every row number once. Shape: (n,); ids (n, 2), units (n, K)."""
+    """Stored examples. Shape: (n,); ids (n, 2), units (n, K)."""
 
     example: Rows
     ids: Ids
@@ -52,26 +60,63 @@ class ExampleFacts:
     keys: OrderKeys
 
 
-def restore(
-    state: State,
-    annotations: AnnotationFacts,
-    examples: ExampleFacts,
-    markers: dict[tuple[int, int], Key],
+def fill_examples(state: State, count: int, chunks: Iterable[ExampleFacts]) -> None:
+    """Fill a fresh state with its examples, in any order: every row number once."""
+    ledger, table = state.ledger, state.ledger.examples
+    ledger.example_ids.fill(count)
+    ledger.grow(len(state.classes))
+    filled = _Filled(count)
+    for facts in chunks:
+        rows = filled.with_rows(facts.example)
+        ledger.example_ids.put(rows, facts.ids)
+        set_keys(table, rows, facts.keys)
+        table.stratum[rows] = facts.stratum
+        table.is_truncated[rows] = facts.is_truncated
+        ledger.units.data[rows, : facts.units.shape[1]] = facts.units
+    filled.check()
+    ledger.example_ids.index()
+    ledger.predicted_count = int((table.stratum[:count] >= 0).sum())
+
+
+def fill_annotations(
+    state: State, count: int, chunks: Iterable[AnnotationFacts], content: ContentFacts
+) -> None:
+    """Fill the state with its annotations, in any order: every row number once."""
+    ledger, table = state.ledger, state.ledger.annotations
+    ledger.annotation_ids.fill(count)
+    ledger.grow(len(state.classes))
+    filled = _Filled(count)
+    for facts in chunks:
+        rows = filled.with_rows(facts.annotation)
+        ledger.annotation_ids.put(rows, facts.ids)
+        set_keys(table, rows, facts.keys)
+        table.example[rows] = facts.example
+        table.annotator[rows] = facts.annotator
+        table.given[rows] = facts.given
+    filled.check()
+    ledger.annotation_ids.index()
+    table.content[content.annotation] = ledger.content_ids.intern(content.ids)
+
+
+def settle(
+    state: State, markers: dict[tuple[int, int], Key], chunk_size: int = 1 << 18
 ) -> tuple[Flags, ...]:
-    """Fill a fresh state from facts; the flags that stand. The state's names are already there."""
+    """Let the detectors see what was filled in; the flags that stand, one of each kind."""
     ledger = state.ledger
     ledger.ranks = source_ranks(state.partitions)
-    _number(ledger.example_ids, examples.example, examples.ids)
-    _number(ledger.annotation_ids, annotations.annotation, annotations.ids)
-    ledger.grow(len(state.classes))
-    _fill_examples(ledger, examples)
-    _fill_annotations(ledger, annotations)
     for (example, annotator), key in markers.items():
         ledger.markers.keys[example, annotator] = key
         ledger.examples.has_marker[example] = True
-    everything = ledger.settle()
+    changed: list[Flags] = []
+    count = ledger.annotations.size
+    # An empty store has one empty chunk, so that every detector has seen something.
+    for start in range(0, max(count, 1), chunk_size):
+        changes = ledger.settle(start, min(start + chunk_size, count))
+        for detector in state.detectors:
+            changed += detector.update(ledger, changes)
     return tuple(
-        flags for detector in state.detectors for flags in detector.update(ledger, everything)
+        _standing([flags for flags in changed if flags.kind is kind])
+        for kind in dict.fromkeys(flags.kind for flags in changed)
     )
 
 
@@ -87,25 +132,32 @@ def advance_prediction_keys(ledger: Ledger, example: Rows, keys: OrderKeys) -> N
     set_keys(ledger.examples, rows[is_newer], keys.take(np.flatnonzero(is_newer)))
 
 
-def _fill_examples(ledger: Ledger, facts: ExampleFacts) -> None:
-    table, rows = ledger.examples, facts.example
-    set_keys(table, rows, facts.keys)
-    table.stratum[rows] = facts.stratum
-    table.is_truncated[rows] = facts.is_truncated
-    ledger.units.data[rows, : facts.units.shape[1]] = facts.units
+class _Filled:
+    """Asserts that every row comes once."""
+
+    def __init__(self, count: int) -> None:
+        self._seen = np.zeros(count, np.bool_)
+        self._count = 0
+
+    def with_rows(self, rows: Rows) -> Rows:
+        self._seen[rows] = True
+        self._count += rows.size
+        return rows
+
+    def check(self) -> None:
+        assert self._count == self._seen.size == self._seen.sum(), "stored rows have no gaps"
 
 
-def _fill_annotations(ledger: Ledger, facts: AnnotationFacts) -> None:
-    table, rows = ledger.annotations, facts.annotation
-    set_keys(table, rows, facts.keys)
-    table.example[rows] = facts.example
-    table.annotator[rows] = facts.annotator
-    table.given[rows] = facts.given
-    table.content[facts.with_content] = ledger.content_ids.intern(facts.content)
-
-
-def _number(table: IdTable, rows: Rows, ids: Ids) -> None:
-    ordered = np.empty_like(ids)
-    ordered[rows] = ids
-    numbers = table.intern(ordered)
-    assert (numbers == np.arange(len(ids))).all(), "stored rows are numbered without gaps"
+def _standing(changes: list[Flags]) -> Flags:
+    """The flags that stand after changes that came one after the other."""
+    if len(changes) == 1:
+        return changes[0]
+    names = ("annotations", "action", "cause", "score", "set_number")
+    columns = {name: np.concatenate([getattr(each, name) for each in changes]) for name in names}
+    rows = columns["annotations"]
+    # Of each annotation the last change counts: read backwards it is the first.
+    last = rows.size - 1 - np.unique(rows[::-1], return_index=True)[1]
+    last = last[columns["action"][last] != Action.CLEARED]
+    columns = {name: column[last] for name, column in columns.items()}
+    columns["action"] = np.full(last.size, Action.RAISED, np.int8)
+    return Flags(changes[0].kind, **columns)

@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 
+# As narrow as most streams need; `set_keys` widens what a larger number needs.
+_KEY = (
+    ("revision", np.int8, BEFORE_ALL),
+    ("time_us", np.int64, 0),
+    ("source", np.int16, 0),
+    ("offset", np.int32, 0),
+)
+
+
 class Annotations(Columns):
     """One row per annotation ever named: its newest write."""
 
     layout = (
-        ("revision", np.int64, BEFORE_ALL),
-        ("time_us", np.int64, 0),
-        ("source", np.int32, 0),
-        ("offset", np.int64, 0),
+        *_KEY,
         ("example", np.int32, -1),
         ("annotator", np.int32, -1),
         ("given", np.int16, -1),
@@ -31,10 +37,10 @@ class Annotations(Columns):
         ("next", np.int32, -1),
         ("is_retracted", np.bool_, False),
     )
-    revision: NDArray[np.int64]
+    revision: NDArray[np.signedinteger]
     time_us: NDArray[np.int64]
-    source: NDArray[np.int32]
-    offset: NDArray[np.int64]
+    source: NDArray[np.signedinteger]
+    offset: NDArray[np.signedinteger]
     example: Rows
     annotator: Rows
     given: NDArray[np.int16]
@@ -47,20 +53,17 @@ class Examples(Columns):
     """One row per example ever named: the newest write of its prediction, and its annotations as a chain."""
 
     layout = (
-        ("revision", np.int64, BEFORE_ALL),
-        ("time_us", np.int64, 0),
-        ("source", np.int32, 0),
-        ("offset", np.int64, 0),
+        *_KEY,
         ("stratum", np.int32, -1),
         ("is_truncated", np.bool_, False),
         ("first", np.int32, -1),
         ("live_count", np.int32, 0),
         ("has_marker", np.bool_, False),
     )
-    revision: NDArray[np.int64]
+    revision: NDArray[np.signedinteger]
     time_us: NDArray[np.int64]
-    source: NDArray[np.int32]
-    offset: NDArray[np.int64]
+    source: NDArray[np.signedinteger]
+    offset: NDArray[np.signedinteger]
     stratum: Rows
     is_truncated: Flags
     first: Rows
@@ -71,13 +74,16 @@ class Examples(Columns):
 def keys_of(table: Annotations | Examples, rows: Rows) -> OrderKeys:
     """The newest keys of these rows."""
     return OrderKeys(
-        table.revision[rows], table.time_us[rows], table.source[rows], table.offset[rows]
+        table.revision[rows].astype(np.int64),
+        table.time_us[rows],
+        table.source[rows].astype(np.int32),
+        table.offset[rows].astype(np.int64),
     )
 
 
 def set_keys(table: Annotations | Examples, rows: Rows | slice, keys: OrderKeys) -> None:
     """Give these distinct rows their newest keys."""
-    table.revision[rows] = keys.revision
+    table.put("revision", rows, keys.revision)
     table.time_us[rows] = keys.time_us
-    table.source[rows] = keys.source
-    table.offset[rows] = keys.offset
+    table.put("source", rows, keys.source)
+    table.put("offset", rows, keys.offset)

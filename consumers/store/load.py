@@ -15,7 +15,15 @@ from monitor.detectors.label_issues import INACTIVE
 from monitor.events import Partition
 from monitor.names import Names
 from monitor.order import OrderKeys
-from monitor.restore import AnnotationFacts, ExampleFacts, advance_prediction_keys, restore
+from monitor.restore import (
+    AnnotationFacts,
+    ContentFacts,
+    ExampleFacts,
+    advance_prediction_keys,
+    fill_annotations,
+    fill_examples,
+    settle,
+)
 from monitor.state import Limits, State
 from monitor.statistics.confident_joint import Collision
 
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import duckdb
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from monitor.detectors.protocol import Flags
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
 
     Columns = dict[str, NDArray[Any]]
 
+_BATCH_ROWS = 1 << 16
 AUTHORITY, ALIGNMENT = "authority", "alignment"
 
 
@@ -65,31 +75,16 @@ def empty_state(
 
 def fill(db: duckdb.DuckDBPyConnection, state: State) -> tuple[Flags, ...]:
     """Restore the state from stored facts; the flags that follow from them."""
-    annotations = _numpy(db, sql.ANNOTATIONS)
+    example_count, annotation_count = db.execute(sql.ROW_COUNTS).fetchall()[0]
+    fill_examples(state, example_count, _examples(db))
     contents = _numpy(db, sql.CONTENTS)
-    examples, units = _examples(db)
-    flags = restore(
+    fill_annotations(
         state,
-        AnnotationFacts(
-            annotations["annotation"],
-            _pair(annotations, "id_low", "id_high"),
-            annotations["example"],
-            annotations["annotator"],
-            annotations["given"],
-            _keys(annotations),
-            contents["annotation"],
-            _pair(contents, "content_low", "content_high"),
-        ),
-        ExampleFacts(
-            examples["example"],
-            _pair(examples, "id_low", "id_high"),
-            examples["stratum"],
-            units,
-            examples["is_truncated"],
-            _keys(examples),
-        ),
-        _markers(db),
+        annotation_count,
+        _annotations(db),
+        ContentFacts(contents["annotation"], _pair(contents, "content_low", "content_high")),
     )
+    flags = settle(state, _markers(db))
     repeats = _numpy(db, sql.PREDICTION_KEYS)
     advance_prediction_keys(state.ledger, repeats["example"], _keys(repeats))
     return flags
@@ -111,7 +106,7 @@ def _wrong_verdicts(
     if sums != {kind: tuple(found) for kind, *found in db.execute(sql.FLAG_SUMS).fetchall()}:
         yield "flags"
     label = state.label_issues.suggestions.label[: state.ledger.examples.size]
-    suggested = np.flatnonzero(label != INACTIVE)
+    suggested = np.flatnonzero(label != INACTIVE).astype(np.int32)
     if _sums(suggested, label[suggested]) != db.execute(sql.VERDICT_SUMS).fetchone():
         yield "suggested labels"
 
@@ -140,10 +135,16 @@ def _wrong_strata(db: duckdb.DuckDBPyConnection, state: State) -> Iterator[str]:
             yield f"joint {version}"
 
 
-def _sums(rows: NDArray[np.integer], values: NDArray[np.integer] | int = 0) -> tuple[int, ...]:
+def _sums(rows: NDArray[np.integer], values: NDArray[np.integer] | None = None) -> tuple[int, ...]:
     """What tells two sets of rows with values apart, without sorting or comparing them."""
-    rows, values = rows.astype(np.int64), np.asarray(values, np.int64)
-    return rows.size, int(rows.sum()), int((rows * (rows + values)).sum())
+    count = total = product = 0
+    for start in range(0, rows.size, _BATCH_ROWS):
+        part = rows[start : start + _BATCH_ROWS].astype(np.int64)
+        value = 0 if values is None else values[start : start + _BATCH_ROWS].astype(np.int64)
+        count += part.size
+        total += int(part.sum())
+        product += int((part * (part + value)).sum())
+    return count, total, product
 
 
 def column(db: duckdb.DuckDBPyConnection, statement: str) -> list[str]:
@@ -167,22 +168,52 @@ def _keys(columns: Columns) -> OrderKeys:
     )
 
 
-def _examples(db: duckdb.DuckDBPyConnection) -> tuple[Columns, Units]:
-    """Stored examples; their lists of units as one matrix, short rows filled with zeros."""
-    table = db.sql(sql.EXAMPLES).to_arrow_table()
-    units = table.column("units").combine_chunks()
+def _batches(db: duckdb.DuckDBPyConnection, statement: str) -> Iterator[pa.RecordBatch]:
+    """The rows of a query in chunks. Nobody else uses the connection meanwhile."""
+    return iter(db.sql(statement).to_arrow_reader(_BATCH_ROWS))
+
+
+def _columns(batch: pa.RecordBatch, *others: str) -> Columns:
+    names = [name for name in batch.schema.names if name not in others]
+    return {name: batch.column(name).to_numpy(zero_copy_only=False) for name in names}
+
+
+def _annotations(db: duckdb.DuckDBPyConnection) -> Iterator[AnnotationFacts]:
+    for batch in _batches(db, sql.ANNOTATIONS):
+        columns = _columns(batch)
+        yield AnnotationFacts(
+            columns["annotation"],
+            _pair(columns, "id_low", "id_high"),
+            columns["example"],
+            columns["annotator"],
+            columns["given"],
+            _keys(columns),
+        )
+
+
+def _examples(db: duckdb.DuckDBPyConnection) -> Iterator[ExampleFacts]:
+    for batch in _batches(db, sql.EXAMPLES):
+        columns = _columns(batch, "units")
+        yield ExampleFacts(
+            columns["example"],
+            _pair(columns, "id_low", "id_high"),
+            columns["stratum"],
+            _matrix(batch.column("units")),
+            columns["is_truncated"],
+            _keys(columns),
+        )
+
+
+def _matrix(units: pa.ListArray) -> Units:
+    """Lists of units as one matrix, short rows filled with zeros."""
     lengths = units.value_lengths().to_numpy(zero_copy_only=False)
     width = int(lengths.max(initial=0))
-    flat = units.flatten().to_numpy()
-    if flat.size == len(table) * width:
-        matrix = flat.reshape(len(table), width)
-    else:
-        matrix = np.zeros((len(table), width), np.uint32)
-        matrix[np.arange(width) < lengths[:, None]] = flat
-    columns = {
-        name: table.column(name).to_numpy() for name in table.column_names if name != "units"
-    }
-    return columns, matrix
+    flat: Units = units.flatten().to_numpy()
+    if flat.size == len(units) * width:
+        return flat.reshape(len(units), width)
+    matrix = np.zeros((len(units), width), np.uint32)
+    matrix[np.arange(width) < lengths[:, None]] = flat
+    return matrix
 
 
 def _markers(db: duckdb.DuckDBPyConnection) -> dict[tuple[int, int], Key]:

@@ -53,7 +53,7 @@ def recompute(
     db.execute(sql.REMEMBER_FLAGS)
     for table in sql.DERIVED:
         db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names
-    tables.insert("verdict", rows.verdict_tables(state.label_issues)[1])
+    tables.insert("verdict", rows.all_verdicts(state.label_issues))
     for each in flags:
         tables.insert("flag", rows.flag_tables(each, txn_id)[1])
     for number, stratum in state.label_issues.strata.items():
@@ -61,7 +61,6 @@ def recompute(
         tables.insert("class_statistics", rows.class_statistics_table(number, stratum, classes))
         cells = np.flatnonzero(stratum.joint.count)
         tables.insert("joint", rows.joint_table(number, stratum, cells))
-    # Rows of `verdict_tables` and flags were made for a fresh state: everything is new.
     db.execute(sql.FLAG_DIFFERENCES, {"txn_id": txn_id})
     tables.insert("retracted", _newly_retracted(db, state))
 

@@ -13,6 +13,7 @@ from monitor.changes import Cause
 from monitor.detectors.label_issues import INACTIVE
 from monitor.detectors.protocol import Action
 from monitor.events import EventType
+from monitor.tables import keys_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from monitor.detectors.protocol import Flags
     from monitor.events import Event
     from monitor.ledger import Ledger
+    from monitor.order import OrderKeys
     from monitor.pipeline import Step
     from monitor.state import State
-    from monitor.tables import Annotations, Examples, Rows
+    from monitor.tables import Rows
 
 _DETAILS = {
     "text": pa.string(),
@@ -56,7 +58,7 @@ def annotation_table(step: Step, state: State, txn_id: int) -> pa.Table:
             "example": ledger.annotations.example[rows],
             "annotator": ledger.annotations.annotator[rows],
             "given": ledger.annotations.given[rows],
-            **_key_columns(ledger.annotations, rows),
+            **_key_columns(keys_of(ledger.annotations, rows)),
             "txn_id": np.full(rows.size, txn_id, np.int64),
         }
     )
@@ -121,7 +123,7 @@ def example_table(step: Step, state: State, txn_id: int) -> tuple[pa.Table, Rows
         "stratum": ledger.examples.stratum[rows],
         "units": _lists(ledger.units.data[rows]),
         "is_truncated": ledger.examples.is_truncated[rows],
-        **_key_columns(ledger.examples, rows),
+        **_key_columns(keys_of(ledger.examples, rows)),
         "txn_id": np.full(rows.size, txn_id, np.int64),
     }
     return pa.table(columns), old
@@ -136,10 +138,7 @@ def prediction_key_table(step: Step) -> pa.Table:
     return pa.table(
         {
             "example": step.predictions.example[repeats],
-            "revision": keys.revision,
-            "time_us": keys.time_us,
-            "source": keys.source,
-            "position": keys.offset,
+            **_key_columns(keys),
         }
     )
 
@@ -152,10 +151,7 @@ def marker_table(step: Step) -> pa.Table:
         {
             "example": step.markers.example[at],
             "annotator": step.markers.annotator[at],
-            "revision": keys.revision,
-            "time_us": keys.time_us,
-            "source": keys.source,
-            "position": keys.offset,
+            **_key_columns(keys),
         }
     )
 
@@ -178,6 +174,13 @@ def verdict_tables(label_issues: LabelIssues) -> tuple[Rows, pa.Table]:
     comes = verdicts.now != INACTIVE
     table = pa.table({"example": verdicts.examples[comes], "suggested": verdicts.now[comes]})
     return verdicts.examples[verdicts.was != INACTIVE], table
+
+
+def all_verdicts(label_issues: LabelIssues) -> pa.Table:
+    """The suggestion of every example that has one."""
+    label = label_issues.suggestions.label[: label_issues.suggestions.size]
+    at = np.flatnonzero(label != INACTIVE).astype(np.int32)
+    return pa.table({"example": at, "suggested": label[at]})
 
 
 def flag_tables(flags: Flags, txn_id: int) -> tuple[Rows, pa.Table]:
@@ -265,12 +268,12 @@ def review_table(step: Step, txn_id: int) -> pa.Table | None:
     )
 
 
-def _key_columns(table: Annotations | Examples, rows: Rows) -> dict[str, NDArray[Any]]:
+def _key_columns(keys: OrderKeys) -> dict[str, NDArray[Any]]:
     return {
-        "revision": table.revision[rows],
-        "time_us": table.time_us[rows],
-        "source": table.source[rows],
-        "position": table.offset[rows],
+        "revision": keys.revision,
+        "time_us": keys.time_us,
+        "source": keys.source,
+        "position": keys.offset,
     }
 
 

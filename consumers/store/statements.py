@@ -16,6 +16,7 @@ ANNOTATIONS = """
 SELECT annotation, id_low, id_high, example, annotator, given, revision, time_us, source, position
 FROM store.annotation
 """
+ROW_COUNTS = "SELECT (SELECT count(*) FROM store.example), (SELECT count(*) FROM store.annotation)"
 CONTENTS = """
 SELECT annotation, content_low, content_high FROM store.annotation_detail WHERE content_low IS NOT
 NULL ORDER BY annotation

@@ -4,13 +4,20 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.restore import AnnotationFacts, ExampleFacts, restore
+from monitor.restore import (
+    AnnotationFacts,
+    ContentFacts,
+    ExampleFacts,
+    fill_annotations,
+    fill_examples,
+    settle,
+)
 from monitor.tables import keys_of
 from tests.laws.line import Run, start
 from tests.strategies import CLASSES, cut, streams
 
 
-def restart(run, shuffle):
+def restart(run, shuffle, chunk_size):
     """Put a state in a run's place that knows only the facts which a store keeps, in any order."""
     old, new = run.state, start(CLASSES)
     ledger = old.ledger
@@ -18,9 +25,6 @@ def restart(run, shuffle):
     new.annotators.numbers(old.annotators.names)
     new.model_versions.numbers(old.model_versions.names)
     rows = np.array(shuffle(range(ledger.annotations.size)), np.int32)
-    has_content = ledger.annotations.content[rows] >= 0
-    content = np.zeros((rows.size, 2), np.uint64)
-    content[has_content] = ledger.content_ids.ids(ledger.annotations.content[rows[has_content]])
     annotations = AnnotationFacts(
         rows,
         ledger.annotation_ids.ids(rows),
@@ -28,9 +32,9 @@ def restart(run, shuffle):
         ledger.annotations.annotator[rows],
         ledger.annotations.given[rows],
         keys_of(ledger.annotations, rows),
-        content,
-        has_content,
     )
+    at = np.flatnonzero(ledger.annotations.content[: rows.size] >= 0).astype(np.int32)
+    content = ContentFacts(at, ledger.content_ids.ids(ledger.annotations.content[at]))
     rows = np.array(shuffle(range(ledger.examples.size)), np.int32)
     examples = ExampleFacts(
         rows,
@@ -42,7 +46,9 @@ def restart(run, shuffle):
     )
     run.state = new
     run.standing.flags.clear()
-    for flags in restore(new, annotations, examples, dict(ledger.markers.keys)):
+    fill_examples(new, ledger.examples.size, [examples])
+    fill_annotations(new, ledger.annotations.size, [annotations], content)
+    for flags in settle(new, dict(ledger.markers.keys), chunk_size):
         run.standing.take(flags)
 
 
@@ -53,7 +59,7 @@ def test_a_restart_changes_nothing(stream, data):
     at = data.draw(st.integers(0, len(batches)))
     run = Run(CLASSES).feed_all(batches[:at])
     before = run.picture()
-    restart(run, lambda rows: data.draw(st.permutations(rows)))
+    restart(run, lambda rows: data.draw(st.permutations(rows)), data.draw(st.integers(1, 20)))
     assert run.picture() == before
     run.feed_all(batches[at:])
     assert run.picture() == Run(CLASSES).feed_all([sents]).picture()
