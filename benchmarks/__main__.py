@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import exact, footprint, kernel, replay
+from benchmarks import exact, footprint, kafka, kernel, replay
 from benchmarks.report import as_text, rewrite, save
 from benchmarks.sizes import FULL, LARGE_FOOTPRINTS, QUICK
 
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "kernel": kernel.measure,
     "exact": exact.measure,
     "replay": replay.measure,
+    "kafka": kafka.measure,
     "footprint": footprint.measure,
 }
 _HERE = Path(__file__).parent

@@ -1,4 +1,4 @@
-"""One command in a process of its own, so that its CPU and memory are its own: `replay` or `restart`.
+"""One command in a process of its own, so that its CPU and memory are its own.
 
 The last line on stdout is JSON: CPU seconds by stage since the process began, memory, sizes.
 """
@@ -25,11 +25,20 @@ class Measured(msgspec.Struct):
 
 def replay(arguments: list[str]) -> Measured:
     """`labelwatch replay`, as installed, with a clock between its stages."""
+    return _feed(["replay", *arguments], "file")
+
+
+def run(arguments: list[str]) -> Measured:
+    """`labelwatch run`, likewise."""
+    return _feed(["run", *arguments], "topic")
+
+
+def _feed(arguments: list[str], source: str) -> Measured:
     from consumers.cli import labelwatch  # noqa: PLC0415 - importing it is part of what is measured
     from consumers.store import Store  # noqa: PLC0415
 
     clock, start = StageClock(), time.perf_counter()
-    watch(clock)
+    watch(clock, source)
     held: list[float] = []
     close = Store.close
 
@@ -38,9 +47,26 @@ def replay(arguments: list[str]) -> Measured:
         close(store)
 
     Store.close = weigh_and_close  # type: ignore[method-assign] # the state is still held here
-    labelwatch(["replay", *arguments], standalone_mode=False)
+    labelwatch(arguments, standalone_mode=False)
     spent = clock.stop()
     return Measured(spent, time.perf_counter() - start, held[-1], resident_peak_mb())
+
+
+def poll(arguments: list[str]) -> Measured:
+    """Poll a topic from its beginning, with the client's defaults, and count: servers, topic, records."""
+    from kafka import KafkaConsumer, TopicPartition  # noqa: PLC0415
+
+    servers, topic, count = arguments
+    start, seen = time.perf_counter(), 0
+    consumer = KafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+    places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    while seen < int(count):
+        seen += sum(map(len, consumer.poll(1_000).values()))
+    wall_s = time.perf_counter() - start
+    consumer.close(autocommit=False)
+    return Measured({"read": time.process_time()}, wall_s, resident_mb(), resident_peak_mb())
 
 
 def restart(arguments: list[str]) -> Measured:
@@ -61,6 +87,6 @@ def restart(arguments: list[str]) -> Measured:
 
 
 if __name__ == "__main__":
-    command = {"replay": replay, "restart": restart}[sys.argv[1]]
+    command = {"replay": replay, "run": run, "poll": poll, "restart": restart}[sys.argv[1]]
     measured = command(sys.argv[2:])
     sys.stdout.write("\n" + msgspec.json.encode(measured).decode() + "\n")

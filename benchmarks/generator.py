@@ -7,7 +7,7 @@ annotations drawn uniformly from those seen so far.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,6 +43,16 @@ class Chunk:
     relabels: NDArray[np.int16]
     deleted: NDArray[np.int32]
 
+    def without_corrections(self) -> Chunk:
+        """Its new examples alone."""
+        no = slice(0)
+        return replace(
+            self,
+            relabelled=self.relabelled[no],
+            relabels=self.relabels[no],
+            deleted=self.deleted[no],
+        )
+
     def __len__(self) -> int:
         return self.given.size + self.relabelled.size + self.deleted.size
 
@@ -72,15 +82,19 @@ def _annotations(
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """What is live after a file: the data for a batch tool. Shape: (n,), (n,), (n, K)."""
+    """What is live after a file of `event_count` events: the data for a batch tool.
 
+    Shape: (n,), (n,), (n, K).
+    """
+
+    event_count: int
     examples: NDArray[np.int64]
     given: NDArray[np.int64]
     pred_probs: NDArray[np.float64]
 
 
 def write_file(path: Path, plan: Plan) -> Final:
-    """A JSONL file of events, and what is live after all of them.
+    """A JSONL file of at most `plan.event_count` events, and what is live after all of them.
 
     Probabilities have 6 decimals. Corrections come after the new examples of their chunk; they name
     the example and its annotator, and carry no probabilities.
@@ -88,9 +102,12 @@ def write_file(path: Path, plan: Plan) -> Final:
     size = min(_CHUNK, plan.event_count)
     given = np.empty(plan.event_count, np.int64)
     is_live = np.zeros(plan.event_count, np.bool_)
-    pred_probs = []
+    pred_probs, event_count = [], 0
     with path.open("wb") as file:
         for chunk in chunks(len(FILE_CLASSES), plan.event_count, size):
+            if not plan.with_corrections:
+                chunk = chunk.without_corrections()  # noqa: PLW2901 - the same, shorter
+            event_count += len(chunk)
             rounded = chunk.pred_probs.round(6)
             file.writelines(_lines(chunk, rounded, plan))
             pred_probs.append(rounded)
@@ -99,7 +116,7 @@ def write_file(path: Path, plan: Plan) -> Final:
             given[chunk.relabelled], is_live[chunk.relabelled] = chunk.relabels, True
             is_live[chunk.deleted] = False
     at = np.flatnonzero(is_live)
-    return Final(at, given[at], np.concatenate(pred_probs)[at])
+    return Final(event_count, at, given[at], np.concatenate(pred_probs)[at])
 
 
 def _lines(chunk: Chunk, pred_probs: NDArray[np.float64], plan: Plan) -> Iterator[bytes]:

@@ -40,10 +40,10 @@ def measure(sizes: Sizes) -> Report:
     columns: dict[str, dict[str, float]] = {}
     for plan in sizes.replays:
         with tempfile.TemporaryDirectory(prefix="labelwatch-bench-") as directory:
-            columns[f"{plan.name}, {_short(plan.event_count)}"] = _replay(
+            columns[f"{plan.name}, {short(plan.event_count)}"] = _replay(
                 plan, Path(directory), report
             )
-    report.tables.append(_stage_table(columns))
+    report.tables.append(stage_table(columns))
     return report
 
 
@@ -58,7 +58,7 @@ def _replay(plan: Plan, directory: Path, report: Report) -> dict[str, float]:
         measured, whole_s = child(directory, "replay", *arguments(path, store, plan.form))
         replaying.append(plan.event_count / whole_s)
         stages.append(measured.cpu_s)
-        batch.append(plan.event_count / _check(final, store, is_last=i == plan.run_count - 1))
+        batch.append(plan.event_count / check(final, store, is_last=i == plan.run_count - 1))
         store.unlink()
     report.rows += [
         compared(f"{name}: of reading", "events/s", replaying, reading),
@@ -70,9 +70,12 @@ def _replay(plan: Plan, directory: Path, report: Report) -> dict[str, float]:
     }
     for stage in STAGES:
         report.runs[f"{name}: {stage}, CPU s"] = [each[stage] for each in stages]
-    return {
-        stage: median(each[stage] for each in stages) / plan.event_count * 1e6 for stage in STAGES
-    }
+    return median_stages(stages, plan.event_count)
+
+
+def median_stages(runs: list[dict[str, float]], event_count: int) -> dict[str, float]:
+    """The median CPU per event of each stage, µs."""
+    return {stage: median(each[stage] for each in runs) / event_count * 1e6 for stage in STAGES}
 
 
 def arguments(path: Path, store: Path, form: str) -> list[str]:
@@ -81,13 +84,13 @@ def arguments(path: Path, store: Path, form: str) -> list[str]:
     return [str(path), "--store", str(store), *classes]
 
 
-def child(directory: Path, *command: str) -> tuple[Measured, float]:
+def child(directory: Path, *command: str, **environment: str) -> tuple[Measured, float]:
     """A command of benchmarks/child.py, and the CPU seconds of its whole process, start and exit included."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", *command],
         cwd=directory,  # where no labelwatch.toml lies
-        env={"PYTHONPATH": str(_ROOT), "PATH": ""},
+        env={"PYTHONPATH": str(_ROOT), "PATH": "", **environment},
         capture_output=True,
         check=False,
     )
@@ -103,7 +106,7 @@ def _read_and_decode(path: Path) -> None:
         deque(map(msgspec.json.Decoder(Event).decode, file), maxlen=0)
 
 
-def _check(final: Final, store: Path, *, is_last: bool) -> float:
+def check(final: Final, store: Path, *, is_last: bool) -> float:
     """CPU seconds of cleanlab on the final data; after the last run its issues must be the store's."""
     pred_probs = quantise(final.pred_probs, np.zeros(final.given.size, np.bool_)) / UNIT
     issues, seconds = cpu_s(lambda: label_issues(final.given, pred_probs))
@@ -114,11 +117,11 @@ def _check(final: Final, store: Path, *, is_last: bool) -> float:
     return seconds
 
 
-def _stage_table(columns: dict[str, dict[str, float]]) -> Table:
+def stage_table(columns: dict[str, dict[str, float]]) -> Table:
     rows = [[stage, *(f"{column[stage]:.2f}" for column in columns.values())] for stage in STAGES]
     rows.append(["all", *(f"{sum(column.values()):.2f}" for column in columns.values())])
     return Table("Median CPU per event by stage, µs:", ["", *columns], rows)
 
 
-def _short(count: int) -> str:
+def short(count: int) -> str:
     return f"{count // 1_000_000} M" if count >= 1_000_000 else f"{count / 1_000:g} k"

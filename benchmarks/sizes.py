@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One file to replay: how probabilities are written, with text or without, and how often."""
+    """One stream: how probabilities are written, with text and corrections or without, and how often."""
 
     form: str
     with_text: bool
     event_count: int
     run_count: int
+    with_corrections: bool = True
 
     @property
     def name(self) -> str:
-        return self.form + " and text" * self.with_text
+        text, no_corrections = " and text" * self.with_text, ", no corrections"
+        return self.form + text + no_corrections * (not self.with_corrections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Sizes:
     kernel: dict[int, int]
     long_count: int
     replays: tuple[Plan, ...]
+    topics: tuple[Plan, ...]
     footprint_counts: tuple[int, ...]
 
 
@@ -45,6 +48,11 @@ FULL = Sizes(
         Plan("map", with_text=False, event_count=1_000_000, run_count=3),
         Plan("list", with_text=True, event_count=1_000_000, run_count=3),
     ),
+    topics=(
+        # New examples are 96 of 100 events.
+        Plan("list", with_text=False, event_count=1_050_000, run_count=5, with_corrections=False),
+        Plan("list", with_text=False, event_count=1_000_000, run_count=3),
+    ),
     footprint_counts=(1_000_000,),
 )
 LARGE_FOOTPRINTS = (1_000_000, 10_000_000)
@@ -57,6 +65,10 @@ QUICK = Sizes(
         Plan("list", with_text=False, event_count=400, run_count=1),
         Plan("map", with_text=False, event_count=400, run_count=1),
         Plan("list", with_text=True, event_count=400, run_count=1),
+    ),
+    topics=(
+        Plan("list", with_text=False, event_count=400, run_count=1, with_corrections=False),
+        Plan("list", with_text=False, event_count=400, run_count=1),
     ),
     footprint_counts=(400,),
 )

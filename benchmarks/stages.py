@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 
 START, REST, COLLECTOR = "start", "rest", "garbage collector"
 
+READ = "read"
+SOURCES = {
+    "file": (READ, "consumers.files.source", "FileSource.poll"),
+    "topic": (READ, "consumers.kafka.source", "KafkaSource.poll"),
+}
 TAPS = (
-    ("read file", "consumers.files.source", "FileSource.poll"),
     ("decode", "monitor.decode", "Decoder.decode"),
     ("validate", "monitor.pipeline", "validate"),
     ("to units", "monitor.distributions", "quantise"),
@@ -40,7 +44,7 @@ TAPS = (
 )
 """Stage, module, function. What a stage calls of the stages below it counts to those."""
 
-STAGES = (START, *dict.fromkeys(stage for stage, _, _ in TAPS), COLLECTOR, REST)
+STAGES = (START, READ, *dict.fromkeys(stage for stage, _, _ in TAPS), COLLECTOR, REST)
 
 
 class StageClock:
@@ -54,7 +58,7 @@ class StageClock:
     def enter(self, stage: str) -> None:
         self._hand_over()
         if self._stack == [START]:
-            self._stack = [REST] if stage == TAPS[0][0] else [START]
+            self._stack = [REST] if stage == READ else [START]
         self._stack.append(START if self._stack == [START] else stage)
 
     def leave(self) -> None:
@@ -71,9 +75,9 @@ class StageClock:
         self._since = now
 
 
-def watch(clock: StageClock) -> None:
+def watch(clock: StageClock, source: str) -> None:
     """Wrap every function of TAPS, and Python's garbage collector, for the rest of this process."""
-    for stage, module, path in TAPS:
+    for stage, module, path in (SOURCES[source], *TAPS):
         owner: Any = importlib.import_module(module)
         *parents, name = path.split(".")
         for parent in parents:

@@ -95,8 +95,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Annotations that may wait for a prediction, as counted at each commit."""
     unlabelled_max: Positive = 5_000_000
     """Examples with a prediction and no annotation that are kept."""
-    memory_limit: Name = "512MB"
-    """DuckDB's memory."""
+    memory_limit: Name | None = None
+    """DuckDB's memory; unset: 128 MB, and 40 bytes an annotation."""
     checkpoint_bytes: Positive = 64 << 20
     """Bytes of write-ahead log above which it is folded into the database."""
     mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30
@@ -221,10 +221,9 @@ def _check_key(name: str, value: object) -> None:
 
 def _check_values(settings: Settings) -> None:
     """What the types cannot say."""
-    if not re.fullmatch(r"\d+ *[kmgtKMGT]i?[bB]", settings.memory_limit):
-        raise UsageError(
-            f"memory_limit: {settings.memory_limit!r} is no size; write it like 512MB or 2GB"
-        )
+    size = settings.memory_limit
+    if size is not None and not re.fullmatch(r"\d+ *[kmgtKMGT]i?[bB]", size):
+        raise UsageError(f"memory_limit: {size!r} is no size; write it like 512MB or 2GB")
     names = settings.classes or ()
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:

@@ -175,6 +175,10 @@ class IdTable:
 
 def _distinct_by_arrival(ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the first of each distinct id, in order of arrival, and each id's number among them."""
+    ascending = np.sort(ids[:, 0])
+    if (ascending[1:] != ascending[:-1]).all():
+        everyone = np.arange(len(ids))
+        return everyone, everyone
     order = np.argsort(ids[:, 0], kind="stable")
     low, high = ids[order, 0], ids[order, 1]
     if ((low[1:] == low[:-1]) & (high[1:] != high[:-1])).any():

@@ -29,11 +29,10 @@ class Names:
 
     def numbers(self, names: list[str]) -> NDArray[np.int32]:
         """The number of each name; new names are numbered as they come. Shape: (n,)."""
-        numbers = [self._index.get(name, -1) for name in names]
-        if -1 in numbers:
-            for i, name in enumerate(names):
-                if numbers[i] < 0:
-                    numbers[i] = self._index.setdefault(name, len(self.names))
-                    if numbers[i] == len(self.names):
-                        self.names.append(name)
-        return np.array(numbers, np.int32)
+        try:
+            return np.fromiter(map(self._index.__getitem__, names), np.int32, len(names))
+        except KeyError:
+            for name in names:
+                if self._index.setdefault(name, len(self.names)) == len(self.names):
+                    self.names.append(name)
+            return self.numbers(names)

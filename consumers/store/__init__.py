@@ -18,9 +18,10 @@ from consumers.ports import Position
 from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
-from consumers.store.connection import connect, translated
+from consumers.store.connection import connect, memory_for, translated
 from consumers.store.lock import Lock, Mark
 from consumers.store.migrate import create, migrate
+from consumers.store.parity import wrong_cells
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.tables import Tables
 from monitor.events import Partition, Records
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from monitor.state import Limits, State
 
 CHECKPOINT_BYTES = 64 << 20
+_ROWS_AT_OPENING = 10_000_000
 SHAPE_DEFAULTS: dict[str, Any] = {
     "classes": None,
     "collision": "cleanlab",
@@ -50,14 +52,17 @@ class Store:
     """A database held by this process. Use `Store.open`, then `load` once, then `commit` for each batch."""
 
     def __init__(
-        self, path: Path, lock: Lock, *, memory_limit: str, checkpoint_bytes: int
+        self, path: Path, lock: Lock, *, memory_limit: str | None, checkpoint_bytes: int
     ) -> None:
         self.path = path
         self._lock = lock
         self._checkpoint_bytes = checkpoint_bytes
+        self._memory_limit = memory_limit
+        # Until it is known how many there are.
+        self._fitted_rows = _ROWS_AT_OPENING
         if not path.exists():
-            create(path, memory_limit)
-        self._db = connect(path, memory_limit)
+            create(path)
+        self._db = connect(path, memory_limit or memory_for(_ROWS_AT_OPENING))
         try:
             with translated(path):
                 migrate(self._db)
@@ -77,7 +82,7 @@ class Store:
         path: Path,
         command: str,
         *,
-        memory_limit: str = "512MB",
+        memory_limit: str | None = None,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> Store:
         """Take the lock, open or create the database, bring its schema up to date.
@@ -136,6 +141,7 @@ class Store:
             load.check(self._db, state, flags)
             class_count = len(load.column(self._db, sql.CLASSES))
         self._committer.remember(state, class_count=class_count)
+        self._fit_memory(state)
         return state
 
     def rebuild(self, shape: dict[str, Any], limits: Limits, grow: Grow | None = None) -> State:
@@ -188,6 +194,7 @@ class Store:
             self._committer.write(step, state, arrival, txn_id)
             crash.point("store.inserted")
             self._commit(txn_id)
+            self._fit_memory(state)
         self._committer.remember(state, class_count=len(state.classes))
 
     def checkpoint(self, above_bytes: int | None = None) -> None:
@@ -202,13 +209,20 @@ class Store:
     def parity(self, collision: str) -> int:
         """How many cells of joint and thresholds a recount from the facts gives differently."""
         with translated(self.path):
-            return self._value(sql.PARITY, {"collision": collision})
+            return wrong_cells(self._db, collision)
 
     def close(self) -> None:
         """Let go of the file as it is."""
         self._db.close()
         self._mark.close()
         self._lock.release()
+
+    def _fit_memory(self, state: State) -> None:
+        """Where nobody has set DuckDB's memory, let it grow with the store."""
+        row_count = state.ledger.annotations.size
+        if self._memory_limit is None and not row_count <= self._fitted_rows <= 2 * row_count:
+            self._fitted_rows = row_count + row_count // 4
+            self._db.execute(f"SET memory_limit = '{memory_for(self._fitted_rows)}'")
 
     def _begin(self) -> int:
         txn_id = self.txn_id + 1

@@ -112,7 +112,7 @@ def _wrong_verdicts(
 
 
 def _wrong_strata(db: duckdb.DuckDBPyConnection, state: State) -> Iterator[str]:
-    stored, joint = _numpy(db, sql.STORED_STATISTICS), _numpy(db, sql.STORED_JOINT)
+    stored, joint = _numpy(db, sql.STORED_STATISTICS), _numpy(db, sql.JOINT)
     for number, stratum in state.label_issues.strata.items():
         version = f"of model version {state.model_versions.names[number]!r}"
         at = stored["stratum"] == number

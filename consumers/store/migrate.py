@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from consumers.errors import StoreError
-from consumers.store.connection import connect, translated
+from consumers.store.connection import connect, memory_for, translated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(name.split("_")[0]), (folder / name).read_text("utf-8")) for name in files]
 
 
-def create(path: Path, memory_limit: str) -> None:
+def create(path: Path) -> None:
     """Create a database with an identity of its own, whole or not at all, whenever the process dies.
 
     Raises: StoreError, also where a write-ahead log says that there was a database.
@@ -40,7 +40,7 @@ def create(path: Path, memory_limit: str) -> None:
     _discard(unfinished)
     try:
         with translated(path):
-            db = connect(unfinished, memory_limit)
+            db = connect(unfinished, memory_for(0))
             migrate(db)
             identity = json.dumps(uuid.uuid4().hex)
             db.execute("INSERT INTO store.setting VALUES ('store_id', ?)", [identity])

@@ -32,7 +32,7 @@ SELECT stratum, class, annotation_count, self_confidence_sum, class_threshold,
     label_issue_count
 FROM store.class_statistics
 """
-STORED_JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
+JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
 FLAG_SUMS = """
 SELECT kind, count(*), sum(annotation), sum(annotation::BIGINT * annotation) FROM store.flag GROUP BY kind
 """
@@ -75,23 +75,20 @@ DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AN
 DERIVED = ("verdict", "flag", "class_statistics", "joint")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""
 
-PARITY = """
-WITH self AS (
-    SELECT stratum, given AS class, count(*) AS n, sum(self_units::BIGINT)::BIGINT AS total
-    FROM store.live GROUP BY ALL
-), cut AS (
-    SELECT m.stratum, c.class,
-        CASE WHEN s.n IS NULL THEN 2.0 ELSE greatest(s.total::DOUBLE / 1073741824 / s.n, 2e-6) END
-        AS threshold
-    FROM store.model_version m CROSS JOIN store.class c
-    LEFT JOIN self s ON s.stratum = m.stratum AND s.class = c.class
-), cuts AS (
-    SELECT stratum, list(ceil((threshold - 1e-6) * 1073741824)::BIGINT ORDER BY class) AS cut
-    FROM cut GROUP BY stratum
-), confident AS (
-    SELECT l.stratum, l.given, l.units,
-        list_filter(range(len(l.units)), lambda k: l.units[k + 1] >= c.cut[k + 1]) AS classes
-    FROM store.live l JOIN cuts c USING (stratum)
+LAST_EXAMPLE = "SELECT coalesce(max(example), -1) FROM store.example"
+STRATA_AND_CLASSES = """
+SELECT (SELECT count(*) FROM store.model_version), (SELECT count(*) FROM store.class)
+"""
+THRESHOLDS = "SELECT stratum, class, class_threshold FROM store.class_statistics"
+PARITY_SELF = """
+SELECT stratum, given, count(*), sum(self_units::BIGINT)::BIGINT
+FROM store.live WHERE example BETWEEN $first AND $last GROUP BY ALL
+"""
+PARITY_JOINT = """
+WITH confident AS (
+    SELECT stratum, given, units,
+        list_filter(range(len(units)), lambda k: units[k + 1] >= $cuts[stratum + 1][k + 1]) AS classes
+    FROM store.live WHERE example BETWEEN $first AND $last
 ), suggested AS (
     SELECT stratum, given,
         CASE WHEN len(classes) = 1 THEN classes[1]
@@ -99,17 +96,9 @@ WITH self AS (
         ELSE list_reduce(classes, lambda a, b: CASE WHEN units[b + 1] > units[a + 1] THEN b ELSE a
         END) END AS suggested
     FROM confident WHERE len(classes) > 0
-), recounted AS (
-    SELECT stratum, given, suggested, count(*) AS n FROM suggested GROUP BY ALL
 )
-SELECT
-    (SELECT count(*) FROM recounted r FULL JOIN (FROM store.joint WHERE annotation_count > 0) j
-        ON r.stratum = j.stratum AND r.given = j.given AND r.suggested = j.suggested
-        WHERE r.n IS DISTINCT FROM j.annotation_count)
-    + (SELECT count(*) FROM cut c LEFT JOIN store.class_statistics s USING (stratum, class)
-        WHERE c.threshold <> coalesce(s.class_threshold, 2.0))
+SELECT stratum, given, suggested, count(*) FROM suggested GROUP BY ALL
 """
-"""A second opinion: how many cells of the joint and thresholds differ when recounted from the facts."""
 
 USED_CLASSES = """
 SELECT label FROM store.class WHERE class IN (

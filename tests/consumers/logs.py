@@ -9,7 +9,7 @@ import numpy as np
 from consumers.config import Settings
 from consumers.loop import Breaker, run
 from consumers.ports import Polled, Position
-from consumers.store.statements import PARITY
+from consumers.store.parity import wrong_cells
 from consumers.wiring import open_line
 from monitor.events import Partition, Records
 from tests.consumers.stored import opened
@@ -108,4 +108,4 @@ def feed(path, source, *, is_armed=False, batches=None, **settings):
 def parity(path, collision="cleanlab"):
     """Cells that differ from a recount."""
     with opened(path, read_only=True) as db:
-        return db.execute(PARITY, {"collision": collision}).fetchone()[0]
+        return wrong_cells(db, collision)

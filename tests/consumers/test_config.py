@@ -39,7 +39,7 @@ whole_settings = st.builds(
     value_bytes_max=_positive,
     pending_max=_positive,
     unlabelled_max=_positive,
-    memory_limit=st.sampled_from(["1GB", "512MB", "2 GiB"]),
+    memory_limit=st.sampled_from([None, "1GB", "512MB", "2 GiB"]),
     checkpoint_bytes=_positive,
     mirror_bytes_max=_positive,
     parity_every_s=st.floats(0, allow_nan=False),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
-from monitor.events import Event, EventType, Reason, TopK
+from monitor.events import UNKNOWN_ANNOTATOR, Event, EventType, Reason, TopK
 from monitor.identity import identify
 from monitor.state import Limits
 from tests.laws.line import Run
@@ -92,8 +92,12 @@ def test_a_step_tells_what_is_new(stream):
         for i, name, row in zip(
             step.annotation_events, step.annotation_ids, step.annotations.annotation, strict=True
         ):
-            assert annotation_id_of(step.batch.events[i]) == name
-            assert names.setdefault(name, len(names)) == row
+            event = step.batch.events[i]
+            text = annotation_id_of(event)
+            # An id is told only where example and annotator, joined by their separator, are not it.
+            pair = f"{event.example_id}\x1f{event.annotator or UNKNOWN_ANNOTATOR}"
+            assert name == (None if event.annotation_id is None and text == pair else text)
+            assert names.setdefault(text, len(names)) == row
         for i in step.example_starts.tolist():
             examples[step.batch.events[i].example_id] = len(examples)
         table = run.state.ledger.example_ids
