@@ -15,7 +15,8 @@ import numpy as np
 
 from consumers import crash
 from consumers.errors import SourceError
-from consumers.store import Arrival
+from consumers.store import BEFORE_ALL, Arrival, Wanted
+from consumers.store.letters import records_of
 from monitor.fields import suggest_mapping
 from monitor.parse import parse_leniently
 from monitor.pipeline import read, step
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from monitor.decode import Decoder
     from monitor.events import Partition, Records, Rejection
     from monitor.state import State
+
+REDRIVE_BYTES_MAX = 64 << 20
 
 
 @dataclass(slots=True)
@@ -156,15 +159,22 @@ def advance(
     return done.rejections
 
 
-def redrive(line: Line) -> Totals:
-    """Read the stored dead letters again, under their original coordinates. Those that still fail stay."""
-    totals, letters = Totals(), line.store.dead_letters()
-    for start in range(0, len(letters), line.batch_size_max):
-        at = np.arange(start, min(start + line.batch_size_max, len(letters)))
-        arrival = Arrival(_take(letters, at), {}, is_redrive=True)
+def redrive(line: Line, reason: str | None = None) -> Totals:
+    """Read the stored dead letters again, or those with this reason. Those that still fail stay.
+
+    Each has the coordinates and the time it came with, so it is judged as what it was: a letter
+    older than what is known changes nothing. Killed anywhere, it may be run again.
+    """
+    totals, place = Totals(), BEFORE_ALL
+    wanted = Wanted(line.batch_size_max, REDRIVE_BYTES_MAX, is_whole=True, reason=reason)
+    while letters := line.store.dead_letters(place, wanted):
+        txn_ids = np.array([letter.txn_id for letter in letters], np.int64)
+        arrival = Arrival(records_of(letters), {}, txn_ids)
         rejections = advance(line, arrival, Breaker(is_armed=False), is_last=False)
         totals.add(arrival.records, rejections)
-    line.store.has_redriven()
+        place = letters[-1].place
+    if reason is None:
+        line.store.has_redriven()
     return totals
 
 

@@ -10,8 +10,6 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from consumers import crash
 from consumers.errors import UsageError
 from consumers.ports import Position
@@ -19,11 +17,11 @@ from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
 from consumers.store.connection import connect, translated
+from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
 from consumers.store.migrate import create, migrate
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.tables import Tables
-from monitor.events import Partition, Records
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.columns import Grow
+    from monitor.events import Partition
     from monitor.pipeline import Step
     from monitor.state import Limits, State
 
@@ -43,7 +42,7 @@ SHAPE_DEFAULTS: dict[str, Any] = {
 }
 """Settings that shape state, and what they are where nobody says. Recorded in the store."""
 
-__all__ = ["Arrival", "Store"]
+__all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
 
 
 class Store:
@@ -105,6 +104,8 @@ class Store:
 
     def has_redriven(self) -> None:
         """Remember that the dead letters were read again."""
+        if not self.must_redrive:
+            return
         with translated(self.path):
             self._db.execute("BEGIN")
             self._committer.write_settings({"must_redrive": False})
@@ -164,19 +165,15 @@ class Store:
             for source, offset, fingerprint in self._db.execute(sql.POSITIONS).fetchall()
         }
 
-    def dead_letters(self) -> Records:
-        """The dead letters that were kept whole, as records with their original coordinates."""
-        found = self._db.execute(sql.DEAD_LETTERS).fetchall()
-        places = [Partition(topic, number) for topic, number, *_ in found]
-        partitions = tuple(dict.fromkeys(places))
-        return Records(
-            [row[5] for row in found],
-            [row[3] for row in found],
-            np.array([row[2] for row in found], np.int64),
-            np.array([row[4] for row in found], np.int64),
-            np.array([partitions.index(place) for place in places], np.int64),
-            partitions,
-        )
+    def dead_letters(self, place: LetterPlace, wanted: Wanted) -> list[Letter]:
+        """The dead letters after this place, as many as are wanted."""
+        with translated(self.path):
+            return letters_after(self._db, place, wanted)
+
+    def letters_in_part(self, reason: str | None) -> int:
+        """How many dead letters cannot be read again, because only their beginning is kept."""
+        with translated(self.path):
+            return self._value(sql.LETTERS_IN_PART, {"reason": reason})
 
     def commit(self, step: Step, state: State, arrival: Arrival) -> None:
         """Write everything a step changed, and the positions after it, in one transaction.
