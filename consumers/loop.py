@@ -1,4 +1,4 @@
-"""The loop: poll → read → step → commit. One screen, one thread, from a record to a durable flag.
+"""The loop: poll → read → step → commit → publish. One screen, one thread, from a record to a durable flag.
 
 The offset is saved in the transaction of the state it produced, so whatever is read twice counts
 once. A fault ends the run: state in memory may be ahead of the store, and only the store is the
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from consumers.outlet import Outlet
     from consumers.ports import Source
     from consumers.store import Store
     from monitor.decode import Decoder
@@ -102,12 +103,13 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a run works with: the store, the state that caches it, and the decoder."""
+    """What a run works with: the store, the state that caches it, the decoder, and where it publishes."""
 
     store: Store
     state: State
     decoder: Decoder
     batch_size_max: int
+    outlet: Outlet | None = None
 
 
 def run(
@@ -122,6 +124,8 @@ def run(
     positions = line.store.positions(line.state)
     next_offsets = {place: position.next_offset for place, position in positions.items()}
     source.seek(positions)
+    if line.outlet:
+        line.outlet.open()
     while not is_stopping():
         polled = source.poll(line.batch_size_max)
         crash.point("loop.polled")
@@ -139,9 +143,13 @@ def run(
             next_offsets |= {place: each.next_offset for place, each in positions.items()}
             totals.add(arrival.records, rejections)
             after_commit(totals)
+        if line.outlet:
+            line.outlet.publish(is_idle=not positions)
         if polled.is_exhausted:
             breaker.check(polled.records, [], is_last=True)
             break
+    if line.outlet:
+        line.outlet.drain(is_stopping)
     return totals
 
 

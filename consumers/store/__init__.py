@@ -20,14 +20,16 @@ from consumers.store.connection import connect, translated
 from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
 from consumers.store.migrate import create, migrate
+from consumers.store.outbox import Outbox
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from consumers.ports import Message, Stream
     from monitor.columns import Grow
     from monitor.events import Partition
     from monitor.pipeline import Step
@@ -69,7 +71,9 @@ class Store:
         except BaseException:
             self._db.close()
             raise
-        self._committer = Committer(Tables(self._db), self._settings, counters)
+        tables = Tables(self._db)
+        self._committer = Committer(tables, self._settings, counters)
+        self.outbox = Outbox(self._db, tables)
 
     @staticmethod
     def open(
@@ -183,9 +187,30 @@ class Store:
         with translated(self.path):
             txn_id = self._begin()
             self._committer.write(step, state, arrival, txn_id)
+            self.outbox.write()
             crash.point("store.inserted")
             self._commit(txn_id)
         self._committer.remember(state, class_count=len(state.classes))
+
+    def begin_publishing(self, streams: Iterable[Stream]) -> None:
+        """Publish these streams: from where it was left, else from the next commit on. Raises: StoreError."""
+        with translated(self.path):
+            self.outbox.begin(streams, self.txn_id + 1)
+        self.save_published()
+
+    def unpublished(self, stream: Stream) -> list[Message]:
+        """The next page of a stream, empty where all of it is published. Raises: StoreError."""
+        with translated(self.path):
+            return self.outbox.page(stream)
+
+    def save_published(self) -> None:
+        """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
+        if self.outbox.has_moved:
+            with translated(self.path):
+                self._db.execute("BEGIN")
+                self.outbox.write()
+                self._db.execute("COMMIT")
+            crash.point("publish.saved")
 
     def checkpoint(self, above_bytes: int | None = None) -> None:
         """Fold the write-ahead log into the file when it is larger than this, or than the setting."""

@@ -62,6 +62,24 @@ JOIN store.txn t ON t.txn_id = d.txn_id
 WHERE d.txn_id BETWEEN $first AND $last
 ORDER BY d.txn_id, d.source, d.position
 """
+FINDINGS = """
+WITH page AS MATERIALIZED (
+    SELECT * FROM store.finding
+    WHERE txn_id >= $txn_id AND (txn_id, kind, annotation) > ($txn_id, $kind, $annotation)
+    ORDER BY txn_id, kind, annotation
+    LIMIT $rows_max
+)
+SELECT f.annotation, md5(concat_ws(' ', f.txn_id, f.kind, a.annotation_id)) AS finding_id,
+    f.kind, f.action, f.cause, e.example_id, a.annotation_id, f.score, f.txn_id,
+    t.committed_at AS found_at
+FROM page f
+JOIN store.annotation a ON a.annotation = f.annotation
+LEFT JOIN store.example e ON e.example = a.example
+JOIN store.txn t ON t.txn_id = f.txn_id
+ORDER BY f.txn_id, f.kind, f.annotation
+"""
+"""A page of the view `findings`, in the order of publishing. The view itself would join before it limits."""
+
 DELETE_ANNOTATIONS = "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch)"
 DELETE_EXAMPLES = "DELETE FROM store.example WHERE example IN (SELECT value FROM batch)"
 DELETE_VERDICTS = "DELETE FROM store.verdict WHERE example IN (SELECT value FROM batch)"
