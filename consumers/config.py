@@ -47,6 +47,10 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where partitions without a stored offset begin; stored: nowhere, that is an error."""
     group_id: Name | None = "labelwatch"
     """Under which name offsets are committed, for lag tools only; the store's offsets are the truth."""
+    findings_topic: Name | None = None
+    """Where changes of flags are published to; unset: nowhere."""
+    dead_letters_topic: Name | None = None
+    """Where rejected records are published to; unset: nowhere."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """What the listener speaks."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
@@ -228,6 +232,21 @@ def _check_values(settings: Settings) -> None:
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise UsageError(f"classes: {repeated[0]!r} is listed twice; list each class once")
+    _check_outputs(settings.kafka)
+
+
+def _check_outputs(kafka: KafkaSettings) -> None:
+    """What is published is never read back."""
+    for name in ("findings_topic", "dead_letters_topic"):
+        topic = getattr(kafka, name)
+        if topic is not None and topic in kafka.topics:
+            raise UsageError(
+                f"kafka.{name}: {topic} is read too, so what is published would come back; name another topic"
+            )
+    if kafka.findings_topic is not None and kafka.findings_topic == kafka.dead_letters_topic:
+        raise UsageError(
+            f"kafka.dead_letters_topic: {kafka.dead_letters_topic} is the findings_topic; name another topic"
+        )
 
 
 def _known(name: str, names: Iterable[str], where: str) -> None:

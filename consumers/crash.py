@@ -19,6 +19,9 @@ POINTS: Final = (
     "store.marked",
     "store.checkpointed",
     "source.committed",
+    "publish.sent",
+    "publish.acknowledged",
+    "publish.saved",
 )
 
 _name, _, _times = os.environ.get("LABELWATCH_CRASH_AT", "").partition(":")

@@ -1,4 +1,4 @@
-"""The loop: poll → read → step → commit. One screen, one thread, from a record to a durable flag.
+"""The loop: poll → read → step → commit → publish. One screen, one thread, from a record to a durable flag.
 
 The offset is saved in the transaction of the state it produced, so whatever is read twice counts
 once. A fault ends the run: state in memory may be ahead of the store, and only the store is the
@@ -15,7 +15,8 @@ import numpy as np
 
 from consumers import crash
 from consumers.errors import SourceError
-from consumers.store import Arrival
+from consumers.store import BEFORE_ALL, Arrival, Wanted
+from consumers.store.letters import records_of
 from monitor.fields import suggest_mapping
 from monitor.parse import parse_leniently
 from monitor.pipeline import read, step
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from consumers.outlet import Outlet
     from consumers.ports import Source
     from consumers.store import Store
     from monitor.decode import Decoder
     from monitor.events import Partition, Records, Rejection
     from monitor.state import State
+
+REDRIVE_BYTES_MAX = 64 << 20
 
 
 @dataclass(slots=True)
@@ -99,12 +103,13 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a run works with: the store, the state that caches it, and the decoder."""
+    """What a run works with: the store, the state that caches it, the decoder, and where it publishes."""
 
     store: Store
     state: State
     decoder: Decoder
     batch_size_max: int
+    outlet: Outlet | None = None
 
 
 def run(
@@ -119,6 +124,8 @@ def run(
     positions = line.store.positions(line.state)
     next_offsets = {place: position.next_offset for place, position in positions.items()}
     source.seek(positions)
+    if line.outlet:
+        line.outlet.open()
     while not is_stopping():
         polled = source.poll(line.batch_size_max)
         crash.point("loop.polled")
@@ -136,9 +143,13 @@ def run(
             next_offsets |= {place: each.next_offset for place, each in positions.items()}
             totals.add(arrival.records, rejections)
             after_commit(totals)
+        if line.outlet:
+            line.outlet.publish(is_idle=not positions)
         if polled.is_exhausted:
             breaker.check(polled.records, [], is_last=True)
             break
+    if line.outlet:
+        line.outlet.drain(is_stopping)
     return totals
 
 
@@ -156,15 +167,22 @@ def advance(
     return done.rejections
 
 
-def redrive(line: Line) -> Totals:
-    """Read the stored dead letters again, under their original coordinates. Those that still fail stay."""
-    totals, letters = Totals(), line.store.dead_letters()
-    for start in range(0, len(letters), line.batch_size_max):
-        at = np.arange(start, min(start + line.batch_size_max, len(letters)))
-        arrival = Arrival(_take(letters, at), {}, is_redrive=True)
+def redrive(line: Line, reason: str | None = None) -> Totals:
+    """Read the stored dead letters again, or those with this reason. Those that still fail stay.
+
+    Each has the coordinates and the time it came with, so it is judged as what it was: a letter
+    older than what is known changes nothing. Killed anywhere, it may be run again.
+    """
+    totals, place = Totals(), BEFORE_ALL
+    wanted = Wanted(line.batch_size_max, REDRIVE_BYTES_MAX, is_whole=True, reason=reason)
+    while letters := line.store.dead_letters(place, wanted):
+        txn_ids = np.array([letter.txn_id for letter in letters], np.int64)
+        arrival = Arrival(records_of(letters), {}, txn_ids)
         rejections = advance(line, arrival, Breaker(is_armed=False), is_last=False)
         totals.add(arrival.records, rejections)
-    line.store.has_redriven()
+        place = letters[-1].place
+    if reason is None:
+        line.store.has_redriven()
     return totals
 
 

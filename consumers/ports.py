@@ -1,12 +1,16 @@
-"""What the loop may ask of the world: a source of records. Kafka and files both fit behind it."""
+"""What the loop may ask of the world: a source of records, and topics to publish to.
+
+Kafka and files both fit behind the source.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from monitor.events import Partition, Records
 
@@ -56,4 +60,43 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release files and sockets. May be called twice."""
+        ...
+
+
+class Stream(StrEnum):
+    """What may be published."""
+
+    FINDINGS = "findings"
+    DEAD_LETTERS = "dead_letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent to an output topic."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class Publisher(Protocol):
+    """An output topic: written at least once, in order within a key. No call waits for the broker for long.
+
+    What fails is sent again, for as long as it takes.
+    """
+
+    def open(self) -> None:
+        """Connect where the broker is there. Raises: SourceError where the topic is missing."""
+        ...
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Send a page of messages. Called when `is_done`."""
+        ...
+
+    def is_done(self) -> bool:
+        """Whether the whole page was acknowledged, or there is none."""
+        ...
+
+    def close(self) -> None:
+        """Release the sockets; what was not acknowledged is given up. May be called twice."""
         ...

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from consumers.cli.explanation import explain_example
-from consumers.cli.output import format_option, show, tell
+from consumers.cli.output import format_option, limit_option, row_limit, show, tell
 from consumers.config import read_settings
 from consumers.export import WHATS, export_to
 from consumers.store.read import Reader
 
-_SHOWN_MAX = 50
 _FLAGS = """
 SELECT annotation_id, example_id, annotator, given_label, suggested_label, label_score, model_version,
     annotated_at
@@ -26,7 +24,8 @@ store_option = click.option(
 )
 
 
-def _reader(store: str | None) -> Reader:
+def open_reader(store: str | None) -> Reader:
+    """The store, for reading. Raises: LabelwatchError."""
     return Reader(Path(read_settings(None, {"store": store}).store))
 
 
@@ -36,7 +35,7 @@ def _reader(store: str | None) -> Reader:
 @format_option
 def sql(statement: str, store: str | None, style: str | None) -> None:
     """Run one query over the views: annotations, label_issues, classes, findings and more."""
-    with _reader(store) as reader:
+    with open_reader(store) as reader:
         show(reader.query(statement), style)
 
 
@@ -46,19 +45,15 @@ def sql(statement: str, store: str | None, style: str | None) -> None:
 @click.option("--annotator", help="Only this annotator's labels.")
 @click.option("--label", help="Only labels of this class.")
 @click.option("--model-version", help="Only examples that this model version judges.")
-@click.option(
-    "--limit", type=click.IntRange(min=0), help="Rows; 50 in a table and all elsewhere by default."
-)
+@limit_option
 def flags(store: str | None, style: str | None, limit: int | None, **filters: str | None) -> None:
     """List suspect labels, most suspect first."""
     columns = {"annotator": "annotator", "label": "given_label", "model_version": "model_version"}
     given = {columns[name]: value for name, value in filters.items() if value is not None}
     where = " AND ".join(f"{column} = ?" for column in given) or "true"
-    if limit is None and (style == "table" or (style is None and sys.stdout.isatty())):
-        limit = _SHOWN_MAX
-    with _reader(store) as reader:
+    with open_reader(store) as reader:
         values = list(given.values())
-        found = reader.query(_FLAGS.format(where=where), [*values, limit])
+        found = reader.query(_FLAGS.format(where=where), [*values, row_limit(limit, style)])
         count = reader.query(_FLAG_COUNT.format(where=where), values).rows[0][0]
     show(found, style)
     if count > len(found.rows):
@@ -73,7 +68,7 @@ def flags(store: str | None, style: str | None, limit: int | None, **filters: st
 )
 def explain(example_id: str, store: str | None, style: str) -> None:
     """Every number behind the flags of an example: p, thresholds, rule, score, when and why."""
-    with _reader(store) as reader:
+    with open_reader(store) as reader:
         click.echo(explain_example(reader, example_id, style))
 
 
@@ -86,7 +81,7 @@ def export(what: str, path: str, store: str | None) -> None:
 
     clean: live and no label issue. issues: the suspect ones. annotations: all live ones.
     """
-    with _reader(store) as reader:
+    with open_reader(store) as reader:
         tell(f"{export_to(reader, what, Path(path)):,} annotations written to {path}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import click
@@ -13,14 +14,15 @@ from consumers.cli.output import tell
 from consumers.config import read_settings
 from consumers.loop import Breaker
 from consumers.loop import run as run_loop
+from consumers.outlet import Outlet
 from consumers.wiring import open_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from consumers.config import Settings
     from consumers.loop import Line, Totals
-    from consumers.ports import Source
+    from consumers.ports import Publisher, Source, Stream
 
 config_option = click.option(
     "--config", metavar="FILE", help="Settings; labelwatch.toml where it exists."
@@ -58,15 +60,21 @@ def feed(
     *,
     is_stopping: Callable[[], bool],
     keep_going: bool,
+    publishers: Mapping[Stream, Publisher] | None = None,
 ) -> Totals:
     """Run the loop over the store until the source ends, and say what it did. Raises: LabelwatchError."""
+    publishers = publishers or {}
     try:
         with open_line(settings, command) as line, _Progress(line, settings) as progress:
             breaker = Breaker(is_armed=not keep_going)
+            if publishers:
+                line = replace(line, outlet=Outlet(line.store, publishers))  # noqa: PLW2901 - it publishes now
             totals = run_loop(line, source, breaker, is_stopping, progress.update)
             progress.check_parity()
             tell(_summary(line, totals))
     finally:
+        for publisher in publishers.values():
+            publisher.close()
         source.close()
     return totals
 

@@ -20,6 +20,7 @@ from consumers.cli.topics import (
     servers_option,
     start_option,
     topic_option,
+    topic_publishers,
     topic_source,
 )
 from consumers.stopping import Stopping
@@ -58,7 +59,14 @@ def run(
     settings = kafka_settings(config, store, classes, **kafka)
     stopping = Stopping()
     source = topic_source(settings, until_end=until_end, skip_lost=skip_lost)
-    totals = feed(settings, source, "labelwatch run", is_stopping=stopping, keep_going=keep_going)
+    totals = feed(
+        settings,
+        source,
+        "labelwatch run",
+        is_stopping=stopping,
+        keep_going=keep_going,
+        publishers=topic_publishers(settings),
+    )
     if strict and totals.rejected:
         sys.exit(1)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "csv")
 _CELL_MAX = 60
+_SHOWN_MAX = 50
 
 format_option = click.option(
     "--format",
@@ -29,6 +30,15 @@ format_option = click.option(
     type=click.Choice(FORMATS),
     help="How to print; a table on a terminal and CSV in a pipe by default.",
 )
+limit_option = click.option(
+    "--limit", type=click.IntRange(min=0), help="Rows; 50 in a table and all elsewhere by default."
+)
+
+
+def row_limit(limit: int | None, style: str | None) -> int | None:
+    """How many rows to show: what was asked for, else as many as a person reads, or all for a program."""
+    is_table = style == "table" or (style is None and sys.stdout.isatty())
+    return _SHOWN_MAX if limit is None and is_table else limit
 
 
 def tell(text: str) -> None:

@@ -8,10 +8,11 @@ import click
 
 from consumers.cli.feeding import class_names
 from consumers.config import read_settings
+from consumers.ports import Stream
 
 if TYPE_CHECKING:
     from consumers.config import Settings
-    from consumers.ports import Source
+    from consumers.ports import Publisher, Source
 
 servers_option = click.option(
     "--bootstrap-servers", metavar="HOST:PORT,…", help="Brokers; localhost:9092 by default."
@@ -42,3 +43,19 @@ def topic_source(settings: Settings, *, until_end: bool, skip_lost: bool = False
     from consumers.kafka import KafkaSource  # noqa: PLC0415
 
     return KafkaSource(settings.kafka, until_end=until_end, skip_lost=skip_lost)
+
+
+def topic_publishers(settings: Settings) -> dict[Stream, Publisher]:
+    """The output topics that are configured."""
+    from consumers.kafka import KafkaPublisher  # noqa: PLC0415 - as above
+
+    kafka = settings.kafka
+    topics = {
+        Stream.FINDINGS: kafka.findings_topic,
+        Stream.DEAD_LETTERS: kafka.dead_letters_topic,
+    }
+    return {
+        stream: KafkaPublisher(kafka, topic, f"kafka.{stream}_topic")
+        for stream, topic in topics.items()
+        if topic is not None
+    }

@@ -10,9 +10,11 @@ faults.py      what an exception out of poll() means
 presence.py    whether anybody is there
 records.py     the client's records → columns
 committer.py   offsets for lag tools
+publisher.py   an output topic
 watchdog.py    ends a process whose client never returns
 """
 
+from consumers.kafka.publisher import KafkaPublisher
 from consumers.kafka.source import KafkaSource
 
-__all__ = ["KafkaSource"]
+__all__ = ["KafkaPublisher", "KafkaSource"]

@@ -10,8 +10,6 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from consumers import crash
 from consumers.errors import UsageError
 from consumers.ports import Position
@@ -19,19 +17,22 @@ from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
 from consumers.store.connection import connect, memory_for, translated
+from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
 from consumers.store.migrate import create, migrate
+from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.tables import Tables
-from monitor.events import Partition, Records
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from consumers.ports import Message, Stream
     from monitor.columns import Grow
+    from monitor.events import Partition
     from monitor.pipeline import Step
     from monitor.state import Limits, State
 
@@ -45,7 +46,7 @@ SHAPE_DEFAULTS: dict[str, Any] = {
 }
 """Settings that shape state, and what they are where nobody says. Recorded in the store."""
 
-__all__ = ["Arrival", "Store"]
+__all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
 
 
 class Store:
@@ -75,7 +76,9 @@ class Store:
         except BaseException:
             self._db.close()
             raise
-        self._committer = Committer(Tables(self._db), self._settings, counters)
+        tables = Tables(self._db)
+        self._committer = Committer(tables, self._settings, counters)
+        self.outbox = Outbox(self._db, tables)
 
     @staticmethod
     def open(
@@ -110,6 +113,8 @@ class Store:
 
     def has_redriven(self) -> None:
         """Remember that the dead letters were read again."""
+        if not self.must_redrive:
+            return
         with translated(self.path):
             self._db.execute("BEGIN")
             self._committer.write_settings({"must_redrive": False})
@@ -170,19 +175,15 @@ class Store:
             for source, offset, fingerprint in self._db.execute(sql.POSITIONS).fetchall()
         }
 
-    def dead_letters(self) -> Records:
-        """The dead letters that were kept whole, as records with their original coordinates."""
-        found = self._db.execute(sql.DEAD_LETTERS).fetchall()
-        places = [Partition(topic, number) for topic, number, *_ in found]
-        partitions = tuple(dict.fromkeys(places))
-        return Records(
-            [row[5] for row in found],
-            [row[3] for row in found],
-            np.array([row[2] for row in found], np.int64),
-            np.array([row[4] for row in found], np.int64),
-            np.array([partitions.index(place) for place in places], np.int64),
-            partitions,
-        )
+    def dead_letters(self, place: LetterPlace, wanted: Wanted) -> list[Letter]:
+        """The dead letters after this place, as many as are wanted."""
+        with translated(self.path):
+            return letters_after(self._db, place, wanted)
+
+    def letters_in_part(self, reason: str | None) -> int:
+        """How many dead letters cannot be read again, because only their beginning is kept."""
+        with translated(self.path):
+            return self._value(sql.LETTERS_IN_PART, {"reason": reason})
 
     def commit(self, step: Step, state: State, arrival: Arrival) -> None:
         """Write everything a step changed, and the positions after it, in one transaction.
@@ -192,10 +193,31 @@ class Store:
         with translated(self.path):
             txn_id = self._begin()
             self._committer.write(step, state, arrival, txn_id)
+            self.outbox.write()
             crash.point("store.inserted")
             self._commit(txn_id)
             self._fit_memory(state)
         self._committer.remember(state, class_count=len(state.classes))
+
+    def begin_publishing(self, streams: Iterable[Stream]) -> None:
+        """Publish these streams: from where it was left, else from the next commit on. Raises: StoreError."""
+        with translated(self.path):
+            self.outbox.begin(streams, self.txn_id + 1)
+        self.save_published()
+
+    def unpublished(self, stream: Stream) -> list[Message]:
+        """The next page of a stream, empty where all of it is published. Raises: StoreError."""
+        with translated(self.path):
+            return self.outbox.page(stream)
+
+    def save_published(self) -> None:
+        """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
+        if self.outbox.has_moved:
+            with translated(self.path):
+                self._db.execute("BEGIN")
+                self.outbox.write()
+                self._db.execute("COMMIT")
+            crash.point("publish.saved")
 
     def checkpoint(self, above_bytes: int | None = None) -> None:
         """Fold the write-ahead log into the file when it is larger than this, or than the setting."""

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The records of one batch: their positions afterwards, and whether they were dead letters before."""
+    """The records of one batch, and their positions afterwards.
+
+    `letter_txn_ids`: they are dead letters read again, and these transactions first rejected them.
+    """
 
     records: Records
     positions: Mapping[Partition, Position]
-    is_redrive: bool = False
+    letter_txn_ids: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +205,12 @@ class Committer:
         sources = np.array(
             [state.partitions.index(each) for each in arrival.records.partitions], np.int32
         )
-        if arrival.is_redrive:
+        txn_ids, count = arrival.letter_txn_ids, len(arrival.records)
+        if txn_ids is not None:
             places = _coordinates(arrival.records, sources)
             self._tables.delete_by(sql.DELETE_DEAD_LETTERS, "place", places)
-        letters = dead_letter_table(arrival.records, step.rejections, sources, txn_id)
+        first = np.full(count, txn_id, np.int64) if txn_ids is None else txn_ids
+        letters = dead_letter_table(arrival.records, step.rejections, sources, first)
         self._tables.insert("dead_letter", letters)
         self._tables.replace(
             "position", sql.DELETE_POSITIONS, _position_table(arrival.positions, state)
@@ -213,7 +218,8 @@ class Committer:
         outcome = step.outcome
         more = {
             "accepted": len(step.batch),
-            "rejected": len(step.rejections),
+            # A letter that is read again was counted when it came.
+            "rejected": len(step.rejections) - (0 if txn_ids is None else count),
             "redelivered": outcome.redelivery_count,
             "stale": outcome.stale_count,
             "predictions_dropped": step.dropped_prediction_count,

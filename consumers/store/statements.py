@@ -40,11 +40,50 @@ VERDICT_SUMS = """
 SELECT count(*), coalesce(sum(example), 0), coalesce(sum(example::BIGINT * (example + suggested)), 0)
 FROM store.verdict
 """
-DEAD_LETTERS = """
-SELECT p.topic, p.number, d.position, d.record_key, d.time_us, CASE WHEN NOT d.is_null THEN d.value
-END FROM store.dead_letter d JOIN store.partition p USING (source) WHERE d.size =
-octet_length(d.value) ORDER BY d.txn_id, d.source, d.position
+LETTERS_IN_PART = """
+SELECT count(*) FROM store.dead_letter
+WHERE size <> octet_length(value) AND ($reason IS NULL OR reason = $reason)
 """
+LETTER_SIZES = """
+SELECT d.txn_id, d.source, d.position, least(d.size, $kept_bytes)
+FROM store.dead_letter d
+WHERE d.txn_id >= $txn_id AND (d.txn_id, d.source, d.position) > ($txn_id, $source, $position)
+    AND ($reason IS NULL OR d.reason = $reason)
+    AND (NOT $is_whole OR d.size = octet_length(d.value))
+ORDER BY d.txn_id, d.source, d.position
+LIMIT $rows_max
+"""
+LETTERS = """
+SELECT d.txn_id, d.source, d.position, p.topic, p.number, d.record_key, d.time_us,
+    CASE WHEN NOT d.is_null THEN d.value END AS value, d.size, d.sha256, d.reason, d.error,
+    t.committed_at
+FROM store.dead_letter d
+JOIN batch b ON d.txn_id = b.txn_id AND d.source = b.source AND d.position = b.position
+JOIN store.partition p ON p.source = d.source
+JOIN store.txn t ON t.txn_id = d.txn_id
+WHERE d.txn_id BETWEEN $first AND $last
+ORDER BY d.txn_id, d.source, d.position
+"""
+FINDINGS = """
+WITH page AS MATERIALIZED (
+    SELECT * FROM store.finding
+    WHERE txn_id >= $txn_id AND (txn_id, kind, annotation) > ($txn_id, $kind, $annotation)
+    ORDER BY txn_id, kind, annotation
+    LIMIT $rows_max
+)
+SELECT f.annotation, md5(concat_ws(' ', f.txn_id, f.kind, store.named(a.annotation_id,
+    e.example_id, w.name))) AS finding_id,
+    f.kind, f.action, f.cause, e.example_id,
+    store.named(a.annotation_id, e.example_id, w.name) AS annotation_id, f.score, f.txn_id,
+    t.committed_at AS found_at
+FROM page f
+JOIN store.annotation a ON a.annotation = f.annotation
+LEFT JOIN store.example e ON e.example = a.example
+LEFT JOIN store.annotator w ON w.annotator = a.annotator
+JOIN store.txn t ON t.txn_id = f.txn_id
+ORDER BY f.txn_id, f.kind, f.annotation
+"""
+"""A page of the view `findings`, in the order of publishing. The view itself would join before it limits."""
 
 DELETE_ANNOTATIONS = (
     "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch_rows)"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumers.config import Settings, as_toml, read_settings
+from consumers.config import KafkaSettings, Settings, as_toml, read_settings
 from consumers.errors import UsageError
 from monitor.fields import CANONICAL
 from tests.consumers.terminal import run_here
@@ -155,6 +155,18 @@ def test_a_misspelt_setting_is_named(name):
         ({"memory_limit": "much"}, ("memory_limit: 'much'", "512MB")),
         ({"parity_every_s": -1}, ("parity_every_s: ",)),
         ({"parity_every_s": float("nan")}, ("parity_every_s: ",)),
+        (
+            {"kafka": {"topics": ["s", "t"], "findings_topic": "t"}},
+            ("kafka.findings_topic: t is read too", "name another topic"),
+        ),
+        (
+            {"kafka": {"topics": ["t"], "dead_letters_topic": "t"}},
+            ("kafka.dead_letters_topic: t is read too", "name another topic"),
+        ),
+        (
+            {"kafka": {"findings_topic": "t", "dead_letters_topic": "t"}},
+            ("kafka.dead_letters_topic: t is the findings_topic", "name another topic"),
+        ),
         ({"store": "\udcff"}, ("store: ", "UTF-8")),
         ({"classes": ["\udcff", "b"]}, ("classes: ", "UTF-8")),
     ],
@@ -194,9 +206,11 @@ def test_the_mapping_from_the_environment_names_its_field():
 def test_every_setting_is_explained():
     """Each setting has a type, a default, and is printed by check-config."""
     printed = as_toml(Settings())
-    for field in msgspec.structs.fields(Settings):
-        assert field.default is not msgspec.NODEFAULT
-        assert f"{field.name} = " in printed or f"# {field.name} is not set" in printed
+    tables = msgspec.structs.fields(KafkaSettings)
+    for field in [*msgspec.structs.fields(Settings), *tables]:
+        assert not field.required
+        forms = (f"{field.name} = ", f"# {field.name} is not set", f"[{field.name}]")
+        assert any(form in printed for form in forms), field.name
 
 
 def test_check_config_prints_what_is_in_effect(written, tmp_path):

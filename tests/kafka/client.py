@@ -6,7 +6,7 @@ import itertools
 import os
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 _numbers = itertools.count()
 
@@ -77,6 +77,26 @@ class Client:
             return consumer.end_offsets([place])[place]
         finally:
             consumer.close(autocommit=False)
+
+    def read(self, name):
+        """All records of a topic, partition after partition."""
+        consumer = KafkaConsumer(bootstrap_servers=self.servers)
+        try:
+            places = [TopicPartition(name, n) for n in sorted(consumer.partitions_for_topic(name))]
+            consumer.assign(places)
+            consumer.seek_to_beginning(*places)
+            ends, found = consumer.end_offsets(places), {place: [] for place in places}
+            while any(consumer.position(place) < end for place, end in ends.items()):
+                for place, records in consumer.poll(500).items():
+                    found[place] += records
+            return [record for place in places for record in found[place]]
+        finally:
+            consumer.close(autocommit=False)
+
+    def allow(self, name, size):
+        """Let a topic take messages of this size."""
+        config = ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": str(size)})
+        self.admin.alter_configs([config])
 
     def committed(self, group):
         """The offsets a group has committed."""

@@ -13,26 +13,36 @@ from consumers.crash import POINTS
 from tests.consumers.stored import assert_findings_add_up, difference, tables, views
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import finish, start
+from tests.kafka.published import Outputs, stored_findings, stored_letters
 from tests.kafka.running import arguments
 
 SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 200_000}
 LENGTH = 3_000
 PARTITIONS = 3
-TIMES = {"store.migrated": (1, 1), "loop.polled": (1, 2, 9), "store.checkpointed": (1, 2, 3)}
+TIMES = {
+    "store.migrated": (1, 1),
+    "loop.polled": (1, 2, 9),
+    "store.checkpointed": (1, 2, 3),
+    "publish.sent": (1, 2, 3),
+    "publish.acknowledged": (1, 2, 3),
+    "publish.saved": (1, 1),  # once where a stream begins, and once at the end
+}
 RANDOM_KILLS = 6
 
 
 class Follower:
-    """A store being fed from a topic, in processes that may be killed."""
+    """A store being fed from a topic, and publishing, in processes that may be killed."""
 
     def __init__(self, broker, topic, folder, classes=None):
         self.folder = folder
         self.store = folder / "labelwatch.duckdb"
+        self.outputs = Outputs(broker, partitions=2)
         self._arguments = [*arguments(broker, topic, classes=classes), "--until-end"]
+        self._settings = SETTINGS | self.outputs.settings
 
     def start(self, **settings):
         """A new process that goes on."""
-        return start(*self._arguments, cwd=self.folder, settings=SETTINGS | settings)
+        return start(*self._arguments, cwd=self.folder, settings=self._settings | settings)
 
     def run(self, **settings):
         """A new process, and its end."""
@@ -43,6 +53,8 @@ class Follower:
         ended = self.run()
         assert ended.exit_code == 0, ended.err
         assert_findings_add_up(self.store)
+        assert self.outputs.distinct_findings() == stored_findings(self.store)
+        assert self.outputs.distinct_letters() == stored_letters(self.store)
         return look(self.store)
 
 
@@ -62,7 +74,7 @@ def undisturbed(broker, stream, tmp_path_factory):
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_named_point(point, broker, stream, undisturbed, tmp_path):
-    """Killed at any named point, at several passages, the store ends as if it never had been."""
+    """Killed at any named point, the store ends as if it never had been, and all of it is published."""
     follower = Follower(broker, stream, tmp_path)
     times = TIMES.get(point, (1, 2, 6))
     for passage in times:

@@ -184,6 +184,8 @@ def test_flags_are_limited_where_people_read(filled):
         ("--nope",),
         ("validate", "e.jsonl", "--limit", "0"),
         ("demo",),
+        ("dead-letters",),
+        ("dead-letters", "list", "--limit", "-1"),
     ],
 )
 def test_wrong_usage(args, tmp_path):
@@ -197,11 +199,14 @@ def test_wrong_usage(args, tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    ["replay", "sql", "flags", "explain", "export", "validate", "rebuild", "check-config", "demo"],
+    [
+        *("replay", "sql", "flags", "explain", "export", "validate", "rebuild", "check-config"),
+        *("demo", "dead-letters", "dead-letters list", "dead-letters redrive"),
+    ],
 )
 def test_every_command_has_help(command, tmp_path):
     """--help says what a command does, and names its options."""
-    ended = run_here(command, "--help", cwd=tmp_path)
+    ended = run_here(*command.split(), "--help", cwd=tmp_path)
     assert (ended.exit_code, ended.err) == (0, "")
     assert f"labelwatch {command}" in ended.out.replace("Usage: ", "")
 

@@ -21,8 +21,9 @@ READS = (
     ("flags",),
     ("explain", "x"),
     ("export", "clean", "--to", "x.csv"),
+    ("dead-letters", "list"),
 )
-WRITES = (("replay", "e.jsonl"), ("rebuild",))
+WRITES = (("replay", "e.jsonl"), ("rebuild",), ("dead-letters", "redrive"))
 LIMITS_KB = (0, 8, 2_900, 3_000, 3_300)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from consumers.store.connection import connect
 from consumers.store.migrate import migrations
 from tests.consumers.stored import assert_findings_add_up, difference, query, tables, views
 from tests.consumers.terminal import run_here
@@ -32,6 +33,7 @@ def first(filled):
         db.execute("CREATE TABLE labelwatch_schema (version INTEGER)")
         db.execute("INSERT INTO labelwatch_schema VALUES (1)")
         db.execute(f"ATTACH '{filled}' AS new (READ_ONLY)")
+        # Tables that came later are not among them.
         names = db.execute(
             "SELECT table_name FROM duckdb_tables() WHERE database_name = 'first' AND schema_name = 'store'"
         ).fetchall()
@@ -68,3 +70,16 @@ def test_reading_asks_for_an_upgrade(first):
     assert "labelwatch rebuild" in ended.err
     assert run_here("rebuild", "--store", first, cwd=first.parent).exit_code == 0
     assert run_here("flags", "--store", first, cwd=first.parent).exit_code == 0
+
+
+def test_killed_before_it_is_in_the_file(first, stream):
+    """A migration that a kill left in the write-ahead log alone is as good as done."""
+    known, db = views(first), connect(first, "512MB")
+    for number, text in migrations()[1:]:
+        db.execute(f"BEGIN; {text}; INSERT INTO labelwatch_schema VALUES ({number}); COMMIT")
+    db.close()
+    assert first.with_name("first.duckdb.wal").exists()
+    ended = run_here("replay", stream, "--store", first, cwd=first.parent)
+    assert ended.exit_code == 0, ended
+    assert not first.with_name("first.duckdb.wal").exists()
+    assert difference(views(first), known) is None

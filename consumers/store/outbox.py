@@ -1,0 +1,104 @@
+"""What output topics do not have yet.
+
+Findings and dead letters are durable with the transaction that made them, so they are their own
+outbox: what is kept besides is how far each stream has come. Rows are ordered by transaction, and
+none is ever inserted before one that is there: a dead letter that is read again keeps its
+transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from consumers.arrow import pa
+from consumers.ports import Stream
+from consumers.store import statements as sql
+from consumers.store.letters import Wanted, letters_after
+from consumers.store.messages import finding_message, letter_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import duckdb
+
+    from consumers.ports import Message
+    from consumers.store.tables import Tables
+
+    Cursor = tuple[Any, ...]
+
+ROWS_MAX = 5_000
+BYTES_MAX = 16 << 20
+
+_TABLES = {Stream.FINDINGS: "published_finding", Stream.DEAD_LETTERS: "published_dead_letter"}
+_BEFORE: dict[Stream, Cursor] = {Stream.FINDINGS: ("", -1), Stream.DEAD_LETTERS: (-1, -1)}
+_COLUMNS = {
+    Stream.FINDINGS: (("txn_id", pa.int64()), ("kind", pa.string()), ("annotation", pa.int32())),
+    Stream.DEAD_LETTERS: (
+        ("txn_id", pa.int64()), ("source", pa.int32()), ("position", pa.int64()),
+    ),
+}  # fmt: skip
+
+
+class Outbox:
+    """Reads each stream page by page from a cursor, and stores the cursors that moved."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, tables: Tables) -> None:
+        self._db = db
+        self._tables = tables
+        self._cursors: dict[Stream, Cursor] = {}
+        self._ends: dict[Stream, Cursor] = {}
+        self._moved: set[Stream] = set()
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether a cursor is further than what is stored."""
+        return bool(self._moved)
+
+    def begin(self, streams: Iterable[Stream], next_txn_id: int) -> None:
+        """Go on at the stored cursors; a stream without one begins with the transaction that comes next."""
+        for stream in streams:
+            names = ", ".join(name for name, _ in _COLUMNS[stream])
+            stored = self._db.execute(f"SELECT {names} FROM store.{_TABLES[stream]}").fetchone()  # noqa: S608
+            self._cursors[stream] = stored or (next_txn_id, *_BEFORE[stream])
+            if stored is None:
+                self._moved.add(stream)
+
+    def page(self, stream: Stream) -> list[Message]:
+        """The messages after the cursor; the same ones until `advance`."""
+        read = self._findings if stream is Stream.FINDINGS else self._letters
+        messages, end = read(self._cursors[stream])
+        self._ends[stream] = end
+        return messages
+
+    def advance(self, stream: Stream) -> None:
+        """The page that was read last is published."""
+        self._cursors[stream] = self._ends.pop(stream)
+        self._moved.add(stream)
+
+    def write(self) -> None:
+        """Store the cursors that moved, inside a transaction of the caller."""
+        for stream in self._moved:
+            row = zip(_COLUMNS[stream], self._cursors[stream], strict=True)
+            self._db.execute(f"DELETE FROM store.{_TABLES[stream]}")  # noqa: S608 - our own table names
+            batch = pa.table({name: pa.array([value], kind) for (name, kind), value in row})
+            self._tables.insert(_TABLES[stream], batch)
+        self._moved.clear()
+
+    def _findings(self, cursor: Cursor) -> tuple[list[Message], Cursor]:
+        found = self._db.execute(
+            sql.FINDINGS,
+            dict(zip(("txn_id", "kind", "annotation"), cursor, strict=True))
+            | {"rows_max": ROWS_MAX},
+        )
+        columns = [column[0] for column in found.description or []]
+        rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+        if rows:
+            cursor = tuple(rows[-1][name] for name in ("txn_id", "kind", "annotation"))
+        return [finding_message(row) for row in rows], cursor
+
+    def _letters(self, cursor: Cursor) -> tuple[list[Message], Cursor]:
+        txn_id, source, position = cursor
+        letters = letters_after(self._db, (txn_id, source, position), Wanted(ROWS_MAX, BYTES_MAX))
+        if letters:
+            cursor = letters[-1].place
+        return [letter_message(letter) for letter in letters], cursor
