@@ -100,7 +100,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unlabelled_max: Positive = 5_000_000
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name | None = None
-    """DuckDB's memory; unset: 128 MB, and 40 bytes an annotation."""
+    """DuckDB's memory; unset: 96 MB, and 24 bytes an annotation."""
     checkpoint_bytes: Positive = 64 << 20
     """Bytes of write-ahead log above which it is folded into the database."""
     mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30

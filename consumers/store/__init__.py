@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from monitor.state import Limits, State
 
 CHECKPOINT_BYTES = 64 << 20
-_ROWS_AT_OPENING = 10_000_000
+_FILE_BYTES_PER_ROW = 80
 SHAPE_DEFAULTS: dict[str, Any] = {
     "classes": None,
     "collision": "cleanlab",
@@ -59,11 +59,11 @@ class Store:
         self._lock = lock
         self._checkpoint_bytes = checkpoint_bytes
         self._memory_limit = memory_limit
-        # Until it is known how many there are.
-        self._fitted_rows = _ROWS_AT_OPENING
         if not path.exists():
             create(path)
-        self._db = connect(path, memory_limit or memory_for(_ROWS_AT_OPENING))
+        # A guess, until it is known how many there are.
+        self._fitted_rows = path.stat().st_size // _FILE_BYTES_PER_ROW
+        self._db = connect(path, memory_limit or memory_for(self._fitted_rows))
         try:
             with translated(path):
                 migrate(self._db)

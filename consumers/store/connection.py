@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NEVER = "1TB"
-_MEMORY_MB, _MEMORY_BYTES_PER_ROW = 128, 40
+_MEMORY_MB, _MEMORY_BYTES_PER_ROW = 96, 24
 _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
 
 
