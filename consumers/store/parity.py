@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from consumers.store import statements as sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import duckdb
 
@@ -24,47 +24,39 @@ _UNIT, _FLOOR, _SLACK, _UNSEEN = 1 << 30, 2e-6, 1e-6, 2.0
 
 
 def wrong_cells(db: duckdb.DuckDBPyConnection, collision: str) -> int:
-    """How many thresholds and cells of the joint differ from what is stored."""
-    thresholds = _thresholds(db)
-    return _wrong_thresholds(db, thresholds) + _wrong_joint(db, thresholds, collision)
+    """How many thresholds and cells of the joint differ from what is stored.
 
-
-def _thresholds(db: duckdb.DuckDBPyConnection) -> dict[Cell, float]:
-    """The threshold of every class that has annotations, by stratum and class."""
+    The joint is recounted with the stored thresholds: where those are wrong, that is enough.
+    """
+    thresholds = {tuple(cell): t for *cell, t in db.execute(sql.THRESHOLDS).fetchall()}
+    joint = {tuple(cell): n for *cell, n in db.execute(sql.JOINT).fetchall()}
     count: Counter[Cell] = Counter()
     total: Counter[Cell] = Counter()
-    for stratum, given, n, units in _in_ranges(db, sql.PARITY_SELF, {}):
+    found: Counter[Cell] = Counter()
+    for stratum, given, suggested, n, units in _recounted(db, thresholds, collision):
         count[stratum, given] += n
         total[stratum, given] += units
-    return {cell: max(total[cell] / _UNIT / n, _FLOOR) for cell, n in count.items()}
+        if suggested is not None:
+            found[stratum, given, suggested] += n
+    recounted = {cell: max(total[cell] / _UNIT / n, _FLOOR) for cell, n in count.items()}
+    return _differences(thresholds, recounted) + _differences(joint, found)
 
 
-def _wrong_thresholds(db: duckdb.DuckDBPyConnection, thresholds: dict[Cell, float]) -> int:
-    stored: dict[Cell, float] = {
-        tuple(cell): t for *cell, t in db.execute(sql.THRESHOLDS).fetchall()
-    }
-    return sum(stored.get(cell) != thresholds.get(cell) for cell in stored | thresholds)
-
-
-def _wrong_joint(
+def _recounted(
     db: duckdb.DuckDBPyConnection, thresholds: dict[Cell, float], collision: str
-) -> int:
-    ((strata, classes),) = db.execute(sql.STRATA_AND_CLASSES).fetchall()
+) -> Iterator[tuple[Any, ...]]:
+    """For each range of examples: stratum, given, suggested, count, sum of units of the given label."""
+    ((strata, classes, last),) = db.execute(sql.PARITY_SIZES).fetchall()
     cuts = [
         [math.ceil((thresholds.get((s, k), _UNSEEN) - _SLACK) * _UNIT) for k in range(classes)]
         for s in range(strata)
     ]
-    found: Counter[Cell] = Counter()
-    for *cell, n in _in_ranges(db, sql.PARITY_JOINT, {"cuts": cuts, "collision": collision}):
-        found[tuple(cell)] += n
-    stored: dict[Cell, int] = {tuple(cell): n for *cell, n in db.execute(sql.JOINT).fetchall()}
-    return sum(stored.get(cell, 0) != found[cell] for cell in stored | found)
-
-
-def _in_ranges(
-    db: duckdb.DuckDBPyConnection, statement: str, parameters: dict[str, Any]
-) -> Iterator[tuple[Any, ...]]:
-    ((last,),) = db.execute(sql.LAST_EXAMPLE).fetchall()
+    fixed = {"cuts": cuts, "collision": collision}
     for first in range(0, last + 1, _RANGE):
         ends = {"first": first, "last": first + _RANGE - 1}
-        yield from db.execute(statement, parameters | ends).fetchall()
+        yield from db.execute(sql.PARITY, fixed | ends).fetchall()
+
+
+def _differences(stored: Mapping[Cell, float], recounted: Mapping[Cell, float]) -> int:
+    cells = stored.keys() | recounted.keys()
+    return sum(stored.get(cell) != recounted.get(cell) for cell in cells)

@@ -114,29 +114,23 @@ DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AN
 DERIVED = ("verdict", "flag", "class_statistics", "joint")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""
 
-LAST_EXAMPLE = "SELECT coalesce(max(example), -1) FROM store.example"
-STRATA_AND_CLASSES = """
-SELECT (SELECT count(*) FROM store.model_version), (SELECT count(*) FROM store.class)
-"""
 THRESHOLDS = "SELECT stratum, class, class_threshold FROM store.class_statistics"
-PARITY_SELF = """
-SELECT stratum, given, count(*), sum(self_units::BIGINT)::BIGINT
-FROM store.live WHERE example BETWEEN $first AND $last GROUP BY ALL
+PARITY_SIZES = """
+SELECT (SELECT count(*) FROM store.model_version), (SELECT count(*) FROM store.class),
+    (SELECT coalesce(max(example), -1) FROM store.example)
 """
-PARITY_JOINT = """
+PARITY = """
 WITH confident AS (
-    SELECT stratum, given, units,
+    SELECT stratum, given, units, self_units,
         list_filter(range(len(units)), lambda k: units[k + 1] >= $cuts[stratum + 1][k + 1]) AS classes
     FROM store.live WHERE example BETWEEN $first AND $last
-), suggested AS (
-    SELECT stratum, given,
-        CASE WHEN len(classes) = 1 THEN classes[1]
-        WHEN $collision = 'cleanlab' THEN list_position(units, list_max(units)) - 1
-        ELSE list_reduce(classes, lambda a, b: CASE WHEN units[b + 1] > units[a + 1] THEN b ELSE a
-        END) END AS suggested
-    FROM confident WHERE len(classes) > 0
 )
-SELECT stratum, given, suggested, count(*) FROM suggested GROUP BY ALL
+SELECT stratum, given,
+    CASE WHEN len(classes) = 0 THEN NULL WHEN len(classes) = 1 THEN classes[1]
+    WHEN $collision = 'cleanlab' THEN list_position(units, list_max(units)) - 1
+    ELSE list_reduce(classes, lambda a, b: CASE WHEN units[b + 1] > units[a + 1] THEN b ELSE a
+    END) END AS suggested, count(*), sum(self_units::BIGINT)::BIGINT
+FROM confident GROUP BY ALL
 """
 
 USED_CLASSES = """
