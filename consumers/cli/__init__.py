@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from consumers.cli import ask, feed, follow
+from consumers.cli import ask, doctor, feed, follow
 from consumers.errors import LabelwatchError
 
 BUG = 70
@@ -24,7 +24,7 @@ def labelwatch() -> None:
     """
 
 
-for command in (*feed.COMMANDS, *follow.COMMANDS, *ask.COMMANDS):
+for command in (*feed.COMMANDS, *follow.COMMANDS, *ask.COMMANDS, *doctor.COMMANDS):
     labelwatch.add_command(command)
 
 

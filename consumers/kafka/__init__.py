@@ -10,6 +10,7 @@ faults.py      what an exception out of poll() means
 presence.py    whether anybody is there
 records.py     the client's records → columns
 committer.py   offsets for lag tools
+survey.py      what is there, for `labelwatch doctor`
 watchdog.py    ends a process whose client never returns
 """
 
