@@ -8,6 +8,7 @@ which instruction a kill meets a run is exact for named points, and up to the ma
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
@@ -157,6 +158,7 @@ def main():
         return 1
     finally:
         broker.stop()
+    shutil.rmtree(folder)
     say(f"{kills.total()} kills left no trace:")
     for where in (*POINTS, *sorted(kills.keys() - set(POINTS))):
         say(f"  {where}: {kills[where]}")

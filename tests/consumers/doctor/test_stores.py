@@ -13,6 +13,7 @@ from consumers.config import Settings
 from consumers.doctor.stores import StoreFacts, check_store
 from consumers.doctor.stores import look_at as look_at_store
 from consumers.store.look import Look
+from tests.consumers.store.test_faults import foreign_holder
 from tests.consumers.stored import tamper, write_jsonl
 from tests.consumers.terminal import finish, run_apart, run_here, start
 
@@ -72,6 +73,14 @@ def test_a_store_that_is_held(filled):
     assert f"in use by pid {holder.pid} (labelwatch replay)" in found["store"]["text"]
     assert "settings" not in found
     assert finish(holder).exit_code == 0
+
+
+def test_a_store_that_another_program_holds(filled):
+    """A program that is not labelwatch keeps a run out: a warning that names it."""
+    with foreign_holder(filled) as holder:
+        found, exit_code = doctor(filled)
+    assert (found["store"]["verdict"], exit_code) == ("warning", 0)
+    assert f"is in use by pid {holder.pid}; stop that process" in found["store"]["text"]
 
 
 def test_a_folder_that_is_none(tmp_path):
