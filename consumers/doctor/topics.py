@@ -50,7 +50,9 @@ def _with_topics(
         all_facts.append(facts)
         found.append(judge_topic(name, facts))
         if stored is None:
-            found.append(_lag(name, facts, facts.told or {}, "the group was told"))
+            found.append(
+                _lag(name, facts, facts.told or {}, "as the group was told, the monitor is")
+            )
         else:
             offsets = {place: position.next_offset for place, position in own.items()}
             found.append(judge_offsets(name, facts, offsets, refusal))
