@@ -24,7 +24,8 @@ from consumers.crash import POINTS
 from tests.consumers.stored import difference, tables, views
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import finish
-from tests.kafka.broker import Broker
+from tests.kafka.broker import Broker, wait_for
+from tests.kafka.running import committed
 from tests.kafka.test_kill import TIMES, Follower
 
 LENGTH = 9_000
@@ -33,8 +34,23 @@ GROUP = "labelwatch"
 RANDOM_KILLS = 14
 BROKER_KILLS = 1
 REGROUPINGS = 3
+IN_THE_STREAM = 0.7
+"""The share of random kills that wait for the first commit."""
 AWAY = 4
 """How a run up to the end exits when its broker goes away."""
+
+
+class Small(Follower):
+    """Reads in small batches, so that there are more places to die at than in one go.
+
+    Every run does, for rows of markers depend on where batches end. The stream is a multiple of it.
+    """
+
+    batch_size = 50
+
+    def start(self, **settings):
+        """A new process that goes on."""
+        return super().start(BATCH_SIZE_MAX=self.batch_size, **settings)
 
 
 class Round:
@@ -74,7 +90,7 @@ class Round:
 
     def _follower_in(self, name):
         (folder := self.folder / name).mkdir()
-        return Follower(self.broker, self.topic, folder, CLASSES)
+        return Small(self.broker, self.topic, folder, CLASSES)
 
     def _produce(self, lines):
         for partition in range(self.partitions):
@@ -88,11 +104,18 @@ class Round:
         self._count(point, ended)
 
     def _kill_at_random(self):
-        process = self._follower.start()
-        # From importing modules to the middle of the stream, in time of this machine.
-        time.sleep(self.random.uniform(0.3, 1.8))
+        folder, process = self._follower.folder, self._follower.start()
+        before = committed(folder)
+        if self.random.random() < IN_THE_STREAM:
+            wait_for(lambda: committed(folder) > before or process.poll() is not None)
+            time.sleep(self.random.uniform(0, 0.25))
+        else:
+            # From importing modules to the first records, in time of this machine.
+            time.sleep(self.random.uniform(0.3, 1.8))
         process.kill()
-        self._count("at random", finish(process))
+        ended = finish(process)
+        self._count("at random", ended)
+        assert committed(folder) >= before, "a commit was lost"
 
     def _kill_the_broker(self):
         process = self._follower.start()
