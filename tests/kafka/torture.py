@@ -106,13 +106,15 @@ class Round:
     def _kill_at_random(self):
         folder, process = self._follower.folder, self._follower.start()
         before = committed(folder)
-        if self.random.random() < IN_THE_STREAM:
-            wait_for(lambda: committed(folder) > before or process.poll() is not None)
-            time.sleep(self.random.uniform(0, 0.25))
-        else:
-            # From importing modules to the first records, in time of this machine.
-            time.sleep(self.random.uniform(0.3, 1.8))
-        process.kill()
+        try:
+            if self.random.random() < IN_THE_STREAM:
+                wait_for(lambda: committed(folder) > before or process.poll() is not None)
+                time.sleep(self.random.uniform(0, 0.25))
+            else:
+                # From importing modules to the first records, in time of this machine.
+                time.sleep(self.random.uniform(0.3, 1.8))
+        finally:
+            process.kill()
         ended = finish(process)
         self._count("at random", ended)
         assert committed(folder) >= before, "a commit was lost"
