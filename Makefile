@@ -5,10 +5,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo bench lock clean
+.PHONY: help setup test check demo bench torture lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED)  ## install labelwatch and its tools into .venv, from the lock
 	@echo "labelwatch is at $(BIN)/labelwatch"
@@ -27,6 +27,9 @@ demo: $(INSTALLED)  ## watch a made-up stream once, without Kafka
 
 bench: $(INSTALLED)  ## run the benchmarks
 	$(BIN)/python -m benchmarks
+
+torture: $(INSTALLED)  ## kill it 200 times through Kafka; KILLS=20, SEED=7 (repeats a round)
+	$(BIN)/python -m tests.kafka.torture $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
 lock:  ## resolve requirements.lock anew; ARGS=--upgrade takes newer versions
 	$(PYTHON) -m venv .venv-lock

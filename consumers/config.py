@@ -133,6 +133,15 @@ def read_settings(
     return _convert(values)
 
 
+def origins(
+    path: str | None, environment: Mapping[str, str] = os.environ
+) -> tuple[str | None, list[str]]:
+    """The file that settings are read from, None for none, and the variables that change them."""
+    default = FILE_NAME if Path(FILE_NAME).exists() else None
+    variables = sorted(name for name in environment if _is_setting(name))
+    return path or environment.get("LABELWATCH_CONFIG") or default, variables
+
+
 def as_toml(settings: Settings) -> str:
     """The settings in effect, in the form of the file. Unset ones are comments."""
     lines, tables = [], []
@@ -176,7 +185,7 @@ def _from_file(path: str | None) -> dict[str, Any]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, text in environment.items():
-        if variable.startswith(_PREFIX) and variable not in _NOT_SETTINGS:
+        if _is_setting(variable):
             name, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
             _known(name, Settings.__struct_fields__, f"{variable}: ")
             value = text.split(",") if (key or name) in _LISTS else text
@@ -187,6 +196,10 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
             else:
                 found[name] = value
     return found
+
+
+def _is_setting(variable: str) -> bool:
+    return variable.startswith(_PREFIX) and variable not in _NOT_SETTINGS
 
 
 def _merge(values: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -13,16 +13,24 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_KAFKA = re.compile(r"--topic|kafka-")
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
-def sessions(text):
+def sessions(text, *, with_kafka):
     """Commands with the output shown below each; `> ` continues a command, … stands for any text."""
     for block in _BLOCK.findall(text):
+        if not with_kafka and _KAFKA.search(block):
+            continue
         for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             first, *rest = step.splitlines()
             more = [line.removeprefix("> ") for line in rest if line.startswith("> ")]
             yield "\n".join([first, *more]), [line for line in rest if not line.startswith("> ")]
+
+
+def needs_kafka(text):
+    """Whether a document shows commands that need a broker. tests/kafka/test_docs.py runs those."""
+    return any(_KAFKA.search(block) for block in _BLOCK.findall(text))
 
 
 def pattern_of(lines):
@@ -31,15 +39,17 @@ def pattern_of(lines):
     return re.compile("\n".join(parts) + "\n?" if lines else "", re.DOTALL)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_commands_in_documents_do_what_is_shown(document, tmp_path):
-    """Every command shown in a document runs, and prints what is shown."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for command, shown in sessions(document.read_text("utf-8")):
+def check_commands(document, cwd, *, paths=(), environment=None, with_kafka):
+    """Run what a document shows, one after the other, and compare."""
+    path = os.pathsep.join(
+        [*map(str, paths), str(Path(sys.executable).parent), os.environ["PATH"]]
+    )
+    known = {"PATH": path, "HOME": str(cwd), "LANG": "C.UTF-8"}
+    for command, shown in sessions(document.read_text("utf-8"), with_kafka=with_kafka):
         done = subprocess.run(
             ["bash", "-c", command],
-            cwd=tmp_path,
-            env={"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8"},
+            cwd=cwd,
+            env=known | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -47,6 +57,12 @@ def test_commands_in_documents_do_what_is_shown(document, tmp_path):
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}"
         assert pattern_of(shown).fullmatch(done.stdout), f"$ {command}\n{done.stdout}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_do_what_is_shown(document, tmp_path):
+    """Every command shown in a document runs, and prints what is shown."""
+    check_commands(document, tmp_path, with_kafka=False)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

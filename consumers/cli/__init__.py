@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from consumers.cli import ask, feed, follow, letters
+from consumers.cli import ask, doctor, feed, follow, letters
 from consumers.errors import LabelwatchError
 
 BUG = 70
@@ -24,7 +24,14 @@ def labelwatch() -> None:
     """
 
 
-for command in (*feed.COMMANDS, *follow.COMMANDS, *ask.COMMANDS, *letters.COMMANDS):
+COMMANDS = (
+    *feed.COMMANDS,
+    *follow.COMMANDS,
+    *ask.COMMANDS,
+    *letters.COMMANDS,
+    *doctor.COMMANDS,
+)
+for command in COMMANDS:
     labelwatch.add_command(command)
 
 

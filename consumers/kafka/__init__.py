@@ -11,6 +11,7 @@ presence.py    whether anybody is there
 records.py     the client's records → columns
 committer.py   offsets for lag tools
 publisher.py   an output topic
+survey.py      what is there, for `labelwatch doctor`
 watchdog.py    ends a process whose client never returns
 """
 

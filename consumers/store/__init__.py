@@ -7,11 +7,9 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any
 
 from consumers import crash
-from consumers.errors import UsageError
 from consumers.ports import Position
 from consumers.store import load
 from consumers.store import statements as sql
@@ -23,6 +21,7 @@ from consumers.store.migrate import create, migrate
 from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
 from consumers.store.reshape import check_classes, recompute, renumber
+from consumers.store.shape import refused_change, shape_of
 from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
@@ -38,13 +37,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT_BYTES = 64 << 20
 _FILE_BYTES_PER_ROW = 80
-SHAPE_DEFAULTS: dict[str, Any] = {
-    "classes": None,
-    "collision": "cleanlab",
-    "fields": {},
-    "tombstone_key": "example_id",
-}
-"""Settings that shape state, and what they are where nobody says. Recorded in the store."""
 
 __all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
 
@@ -101,10 +93,7 @@ class Store:
 
     def shape(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The settings that shape state: as given, else as stored, else the default."""
-        return {
-            name: known if (value := given.get(name)) is None else value
-            for name, known in (SHAPE_DEFAULTS | self._settings.get("shape", {})).items()
-        }
+        return shape_of(self._settings.get("shape", {}), given)
 
     @property
     def must_redrive(self) -> bool:
@@ -122,15 +111,9 @@ class Store:
 
     def refuse_change(self, shape: Mapping[str, Any]) -> None:
         """Raises: UsageError where the store has events and was built with another shape."""
-        stored = self._settings.get("shape", shape)
-        changed = [name for name in stored if shape[name] != stored[name]]
-        if changed and self._value(sql.HAS_EVENTS):
-            name = changed[0]
-            raise UsageError(
-                f"{name}: {self.path} was built with {json.dumps(stored[name])}, not "
-                f"{json.dumps(shape[name])}; leave the setting out, run `labelwatch rebuild` with the new "
-                "value, or use another --store"
-            )
+        refused = refused_change(self.path, self._settings.get("shape", shape), shape)
+        if refused and self._value(sql.HAS_EVENTS):
+            raise refused
 
     def load(self, shape: dict[str, Any], limits: Limits, grow: Grow | None = None) -> State:
         """The state as of the last commit. Raises: StoreError where facts and state disagree."""

@@ -70,15 +70,9 @@ class Mark:
 
     def check(self, store_id: str, txn_id: int) -> None:
         """Raises: StoreError when the database is older than it was."""
-        known_id, _, known = (
-            os.pread(self._fd, self._WIDTH, 0).decode("ascii", "replace").partition(" ")
-        )
-        if known_id == store_id and known.strip().isdecimal() and int(known) > txn_id:
-            raise StoreError(
-                f"the database ends at transaction {txn_id}, but {self.path} says that {int(known)} was "
-                "durable: its .wal file is missing or an old copy was put back. Restore the .wal file; "
-                f"or, to go on from the older state and read the rest again, delete {self.path}"
-            )
+        text = os.pread(self._fd, self._WIDTH, 0).decode("ascii", "replace")
+        if lost := lost_log(self.path, text, store_id, txn_id):
+            raise lost
         self.write(store_id, txn_id)
 
     def write(self, store_id: str, txn_id: int) -> None:
@@ -96,3 +90,15 @@ class Mark:
     def close(self) -> None:
         """Release the file."""
         os.close(self._fd)
+
+
+def lost_log(mark: Path, text: str, store_id: str, txn_id: int) -> StoreError | None:
+    """What a mark with this text says of a database that ends at `txn_id`; None where all is well."""
+    known_id, _, known = text.partition(" ")
+    if known_id != store_id or not known.strip().isdecimal() or int(known) <= txn_id:
+        return None
+    return StoreError(
+        f"the database ends at transaction {txn_id}, but {mark} says that {int(known)} was "
+        "durable: its .wal file is missing or an old copy was put back. Restore the .wal file; "
+        f"or, to go on from the older state and read the rest again, delete {mark}"
+    )

@@ -156,3 +156,14 @@ END,
 FROM store.flag n FULL JOIN flag_before b ON n.kind = b.kind AND n.annotation = b.annotation
 WHERE n.kind IS NULL OR b.kind IS NULL
 """
+
+SCHEMA_VERSION = "SELECT max(version) FROM labelwatch_schema"
+LAST_COMMIT = "SELECT max(committed_at) FROM store.txn"
+PLACES = """
+SELECT p.topic, p.number, s.next_offset, s.fingerprint
+FROM store.position s JOIN store.partition p USING (source)
+"""
+REASONS = "SELECT reason, count(*) FROM store.dead_letter GROUP BY reason ORDER BY ALL"
+LETTER_SAMPLES = """
+SELECT value FROM store.dead_letter WHERE reason = ? AND octet_length(value) = size LIMIT 1000
+"""

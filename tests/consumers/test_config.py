@@ -204,13 +204,13 @@ def test_the_mapping_from_the_environment_names_its_field():
 
 
 def test_every_setting_is_explained():
-    """Each setting has a type, a default, and is printed by check-config."""
+    """Each setting has a default, and is printed by check-config."""
     printed = as_toml(Settings())
-    tables = msgspec.structs.fields(KafkaSettings)
-    for field in [*msgspec.structs.fields(Settings), *tables]:
+    kafka, settings = msgspec.structs.fields(KafkaSettings), msgspec.structs.fields(Settings)
+    for field in (*settings, *kafka):
         assert not field.required
-        forms = (f"{field.name} = ", f"# {field.name} is not set", f"[{field.name}]")
-        assert any(form in printed for form in forms), field.name
+        shown = (f"{field.name} = ", f"# {field.name} is not set", f"[{field.name}]")
+        assert any(each in printed for each in shown), field.name
 
 
 def test_check_config_prints_what_is_in_effect(written, tmp_path):
