@@ -1,18 +1,19 @@
 """Kafka topics as one source of records. The only package that imports a Kafka client.
 
 source.py      topics and partitions behind the Source protocol
-client.py      a consumer from settings
+clients/       the clients behind a protocol of their own
+faults.py      what may go wrong in a client, whichever it is
 probe.py       why a broker does not answer, in words
 layout.py      which partitions there are, and where each begins and ends
 starting.py    where reading goes on, or why it cannot
 ends.py        where a run stops that is to end
-faults.py      what an exception out of poll() means
 presence.py    whether anybody is there
-records.py     the client's records → columns
+records.py     records that stand for what cannot be read
 committer.py   offsets for lag tools
 watchdog.py    ends a process whose client never returns
 """
 
+from consumers.kafka.clients import connector
 from consumers.kafka.source import KafkaSource
 
-__all__ = ["KafkaSource"]
+__all__ = ["KafkaSource", "connector"]

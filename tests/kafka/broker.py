@@ -62,7 +62,12 @@ class Broker(Client):
     def start(self):
         """Start the process; wait until its port is open."""
         log = (self.folder / "broker.log").open("ab")
-        options = ["-Xmx512m", "-Dorg.apache.logging.log4j.level=WARN"]
+        options = [
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dorg.apache.logging.log4j.level=WARN",
+        ]
         with log:
             self._process = subprocess.Popen(
                 [*self._java[:1], *options, *self._java[1:], "kafka.Kafka", "server.properties"],

@@ -7,7 +7,9 @@ import pytest
 
 from tests.consumers.terminal import run_here
 from tests.kafka.broker import PASSWORD, USER, wait_for
-from tests.kafka.running import annotation, count, follow, offsets, rejections
+from tests.kafka.running import annotation, chosen, count, follow, offsets, rejections
+
+pytestmark = pytest.mark.usefixtures("client")
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def run_at(servers, cwd, *topics, **kafka):
     settings = {f"KAFKA__{name.upper()}": value for name, value in kafka.items()}
     named = [flag for topic in topics or ("t",) for flag in ("--topic", topic)]
     flags = ["--bootstrap-servers", servers, "--start", "earliest", "--until-end"]
-    return run_here("run", *named, *flags, cwd=cwd, settings=settings)
+    return run_here("run", *named, *flags, cwd=cwd, settings=chosen | settings)
 
 
 def test_no_topic(tmp_path):

@@ -10,6 +10,7 @@ from tests.kafka.broker import wait_for
 from tests.kafka.client import send
 from tests.kafka.running import (
     annotation,
+    chosen,
     committed,
     count,
     follow,
@@ -17,6 +18,8 @@ from tests.kafka.running import (
     offsets,
     rejections,
 )
+
+pytestmark = pytest.mark.usefixtures("client")
 
 
 def test_every_partition_of_every_topic_is_read(broker, tmp_path):
@@ -231,7 +234,13 @@ def test_validate_reads_a_topic(broker, topic, tmp_path):
     """`validate --topic` says what would become of the records, and leaves nothing behind."""
     broker.produce(topic, [annotation(1), annotation(2), b"{"])
     ended = run_here(
-        "validate", "--topic", topic, "--bootstrap-servers", broker.servers, cwd=tmp_path
+        "validate",
+        "--topic",
+        topic,
+        "--bootstrap-servers",
+        broker.servers,
+        cwd=tmp_path,
+        settings=chosen,
     )
     assert ended.exit_code == 0
     assert ended.out.startswith("3 records: 2 would be accepted, 1 rejected")

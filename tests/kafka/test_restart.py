@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.consumers.terminal import finish
 from tests.kafka.broker import wait_for
 from tests.kafka.running import annotation, committed, count, follow, follow_on, offsets
 
 LATE_S = 120.0
+
+pytestmark = pytest.mark.usefixtures("client")
 
 
 def test_a_killed_broker_is_waited_for(own_broker, tmp_path):
