@@ -6,7 +6,7 @@ faults.py      what may go wrong in a client, whichever it is
 probe.py       why a broker does not answer, in words
 layout.py      which partitions there are, and where each begins and ends
 starting.py    where reading goes on, or why it cannot
-ends.py        where a run stops that is to end
+ends.py        positions that move on, and where a run is to stop
 presence.py    whether anybody is there
 records.py     records that stand for what cannot be read
 committer.py   offsets for lag tools

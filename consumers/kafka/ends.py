@@ -1,4 +1,4 @@
-"""The ends of the partitions as of the start, where a run is to stop there. Pure."""
+"""Positions that move on, and the ends where a run is to stop. Pure."""
 
 from __future__ import annotations
 
@@ -31,6 +31,17 @@ def cut(records: Records, ends: Mapping[Partition, int]) -> Records:
         timestamps_us=records.timestamps_us[at],
         partition_index=records.partition_index[at],
     )
+
+
+def moved(
+    positions: Mapping[Partition, Position], next_offsets: Mapping[Partition, int]
+) -> dict[Partition, Position]:
+    """The positions, none further back than it was."""
+    return dict(positions) | {
+        place: replace(positions[place], next_offset=offset)
+        for place, offset in next_offsets.items()
+        if offset > positions[place].next_offset
+    }
 
 
 def reached(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-SILENT_S = 10.0
+SILENT_S = 5.0
 AGAIN_S = 1.0
 
 log = logging.getLogger(__name__)

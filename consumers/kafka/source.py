@@ -8,7 +8,6 @@ lost and nothing read twice that was handed out.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from dataclasses import replace
@@ -20,7 +19,7 @@ from consumers.kafka.committer import Committer
 from consumers.kafka.presence import Presence
 from consumers.kafka.probe import probe
 from consumers.kafka.records import letters
-from consumers.kafka.starting import Lost, begin, named
+from consumers.kafka.starting import Lost, begin
 from consumers.kafka.watchdog import Watchdog
 from consumers.ports import Polled, Position
 
@@ -35,6 +34,7 @@ WAIT_S = 0.25
 AWAY_WAIT_S = 1.0
 POLL_BYTES_MAX = 64 << 20
 TRIES_MAX = 3
+VERIFY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class KafkaSource:
         self._ends: dict[Partition, int] | None = None
         self._lost: list[Lost] = []
         self._news: set[Partition] = set()
-        self._looked_at = 0.0
+        self._looked_at = self._verified_at = 0.0
         self._tries = faults.Tries()
         self._presence = Presence(settings.bootstrap_servers)
         self._committer = Committer()
@@ -115,7 +115,10 @@ class KafkaSource:
 
     def end_offsets(self) -> Mapping[Partition, int]:
         """The ends the client has heard of with its last fetches."""
-        return {} if self._client is None else self._client.ends()
+        try:
+            return {} if self._client is None else self._client.ends()
+        except faults.ClientFault:  # the next poll meets it, too
+            return {}
 
     def close(self) -> None:
         """Tell the last offsets and let go of the sockets. May be called twice."""
@@ -126,8 +129,7 @@ class KafkaSource:
     def _open(self) -> bool:
         """A client at our positions; whether there is one. Raises: SourceError."""
         with self._watchdog.watching():
-            fault = probe(self._settings)
-            if fault:
+            if fault := probe(self._settings):
                 return self._wait(fault.text, is_away=fault.is_away)
             try:
                 self._client = self._connect(self._settings, self._group_id)
@@ -175,7 +177,6 @@ class KafkaSource:
     def _place(self, client: Client) -> None:
         """Read every partition from its position on. Raises: SourceError, ClientFault."""
         places = layout.partitions(client, self._settings.topics)
-        self._forget_vanished(places)
         found = layout.extents(client, places)
         beginning = begin(found, self._positions, self._settings.start, skip_lost=self._skip_lost)
         for each in beginning.lost:
@@ -188,69 +189,70 @@ class KafkaSource:
         client.place({place: self._positions[place].next_offset for place in places})
         self._looked_at = time.monotonic()
 
-    def _forget_vanished(self, places: Mapping[Partition, str | None]) -> None:
-        """A topic never loses a partition, so it is another topic. Raises: SourceError."""
-        gone = [each for each in self._positions if each not in places]
-        if gone:
-            raise SourceError(
-                f"{named(gone[0])} is in the store, but the topic has it no more: it was deleted and created "
-                "anew; read it into another --store"
-            )
-
     def _take(self, records_max: int) -> Records:
         """Up to `records_max` records, and `self._positions` after them. Raises: SourceError."""
         client = self._client
         assert client is not None
         try:
             with self._watchdog.watching():
-                self._look_for_partitions(client)
+                if self._have_topics_changed(client):
+                    self._drop()
+                    return letters([])
                 taken = client.poll(records_max, POLL_BYTES_MAX, WAIT_S)
                 if len(taken.records):
                     self._presence.meet()
-                else:
+                    self._verify(client)
+                records = self._accept(client, taken)
+                if not len(taken.records):
                     self._mind_silence()
-                return self._accept(taken)
+                return records
         except faults.ClientFault as fault:
             self._recover(fault)
         return letters([])
 
-    def _accept(self, taken: Taken) -> Records:
+    def _accept(self, client: Client, taken: Taken) -> Records:
         """What is handed out of it, with `self._positions` after it. Raises: ClientFault, with neither."""
-        positions = self._positions | {
-            place: Position(next_offset, self._positions[place].fingerprint)
-            for place, next_offset in taken.next_offsets.items()
-            if next_offset > self._positions[place].next_offset
-        }
-        records = taken.records
+        positions = ends.moved(self._positions, taken.next_offsets)
         if self._ends is not None:
             # What came after the end that was seen at the start is left for another run.
             done = ends.reached(positions, self._ends)
-            if self._client is not None:
-                self._client.rest(list(done))
+            client.rest(list(done))
             positions |= done
-            records = ends.cut(records, self._ends)
+            taken = replace(taken, records=ends.cut(taken.records, self._ends))
         self._positions = positions
-        return records
+        return taken.records
 
     def _is_exhausted(self) -> bool:
-        known = self._ends
-        at_end = known is not None and len(ends.reached(self._positions, known)) == len(known)
-        return at_end and not self._lost
+        if self._ends is None or self._lost:
+            return False
+        return len(ends.reached(self._positions, self._ends)) == len(self._ends)
 
-    def _look_for_partitions(self, client: Client) -> None:
-        """Now and then see whether there are new partitions, and the topics are the same ones."""
+    def _have_topics_changed(self, client: Client) -> bool:
+        """Whether there are new partitions, or other topics of the same names; asked now and then."""
         if time.monotonic() - self._looked_at < self._settings.refresh_s or self._until_end:
-            return
+            return False
         self._looked_at = time.monotonic()
         try:
             places = layout.partitions(client, self._settings.topics)
         except SourceError as error:
             # Right after a broker has started it may not know its topics yet.
             self._presence.miss(str(error))
+            return False
+        return places != {place: each.fingerprint for place, each in self._positions.items()}
+
+    def _verify(self, client: Client) -> None:
+        """What was read is of the topics that the positions are of. Raises: ClientFault.
+
+        Clients and brokers of some versions know a topic by its name, and go on in a later one.
+        """
+        if time.monotonic() - self._verified_at < VERIFY_S:
             return
-        before = {place: position.fingerprint for place, position in self._positions.items()}
-        if places != before:
-            self._place(client)
+        known = client.topics(self._settings.topics)
+        self._verified_at = time.monotonic()
+        for place, position in self._positions.items():
+            topic_id = known[place.topic].topic_id if place.topic in known else None
+            if topic_id and position.fingerprint and topic_id != position.fingerprint:
+                raise faults.OutOfRange(f"topic {place.topic} is not the one it was")
 
     def _recover(self, fault: faults.ClientFault) -> None:
         """Throw the client away; say so, or leave out what cannot be read. Raises: SourceError."""
@@ -259,22 +261,22 @@ class KafkaSource:
             log.warning("the group %s is not allowed: lag tools will be blind", self._group_id)
             self._group_id = None
             return
-        tries, tries_max = self._tries.count(fault, self._positions), float(TRIES_MAX)
+        tries = self._tries.count(fault, self._positions)
         if isinstance(fault, faults.Away):
-            # A try takes about a second.
-            tries_max = self._settings.away_s if self._until_end else math.inf
             threading.Event().wait(AWAY_WAIT_S if tries > 1 else 0)
+            # A try takes about a second.
+            tries -= round(self._settings.away_s) if self._until_end else tries
         elif tries == 1 and not isinstance(fault, faults.OutOfRange):
             log.warning("the Kafka client failed, a new one goes on: %s", fault)
-        if tries > tries_max:
-            self._leave_out(fault, tries)
+        if tries > TRIES_MAX:
+            self._leave_out(fault)
 
-    def _leave_out(self, fault: faults.ClientFault, tries: int) -> None:
+    def _leave_out(self, fault: faults.ClientFault) -> None:
         """A damaged batch becomes a dead letter, and reading goes on after it. Raises: SourceError."""
         lost = faults.lost(fault, self._positions)
         if lost is None:
             raise SourceError(
-                f"the client failed {tries} times at the same place: {fault}"
+                f"the client fails again and again at the same place: {fault}"
             ) from fault
         log.error("%s: left out, as a dead letter", lost.value.error)
         self._lost.append(lost)

@@ -98,6 +98,12 @@ class Broker(Client):
         """The segment on disk that holds a partition's first records."""
         return self.folder / "data" / f"{topic}-{partition}" / f"{0:020}.log"
 
+    def truncate(self, topic, partition=0):
+        """While the broker is down, lose what a partition holds, as a disk or an unclean election may."""
+        for path in self.log_file(topic, partition).parent.iterdir():
+            if path.name != "partition.metadata":
+                path.unlink()
+
     def _prepare(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "server.properties").write_text(

@@ -20,6 +20,14 @@ def connected(client, broker):
     found.close()
 
 
+def without(package, folder, monkeypatch):
+    """Processes started from here on cannot import a package."""
+    stub = folder / "stub"
+    stub.mkdir()
+    (stub / f"{package}.py").write_text("raise ImportError('not here')")
+    monkeypatch.setenv("PYTHONPATH", str(stub))
+
+
 def poll_until(client, count, records_max=1_000, bytes_max=1 << 30):
     """Polls until that many records came."""
     polls = []
@@ -87,13 +95,22 @@ def test_one_client_goes_on_where_the_other_was(broker, topic, tmp_path, monkeyp
 
 def test_without_the_extra(broker, topic, tmp_path, monkeypatch):
     """Where confluent-kafka is not installed the run ends with 2 and says what to install."""
-    stub = tmp_path / "stub"
-    stub.mkdir()
-    (stub / "confluent_kafka.py").write_text("raise ImportError('not here')")
-    monkeypatch.setenv("PYTHONPATH", str(stub))
+    without("confluent_kafka", tmp_path, monkeypatch)
     monkeypatch.setitem(chosen, "SOURCE", "confluent")
     with follow_on(broker, topic, cwd=tmp_path) as process:
         ended = finish(process)
     assert ended.exit_code == 2
     assert ended.fault.endswith("install it with: pip install 'labelwatch[confluent]'")
     assert not list(tmp_path.glob("labelwatch.duckdb*"))
+
+
+def test_a_codec_that_is_not_there(broker, topic, tmp_path, monkeypatch):
+    """A topic compressed with what cannot be read here ends the run with 4 and words."""
+    without("zstandard", tmp_path, monkeypatch)
+    broker.produce(topic, [annotation(i) for i in range(20)], compression_type="zstd")
+    with follow_on(broker, topic, cwd=tmp_path, flags=["--until-end"]) as process:
+        ended = finish(process)
+    assert ended.exit_code == 4
+    assert "compressed with a codec that cannot be read here" in ended.fault
+    assert "install labelwatch with all its dependencies again" in ended.fault
+    assert count(tmp_path) == 0

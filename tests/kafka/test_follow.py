@@ -19,9 +19,10 @@ from tests.kafka.running import (
     rejections,
 )
 
-pytestmark = pytest.mark.usefixtures("client")
+both = pytest.mark.usefixtures("client")
 
 
+@both
 def test_every_partition_of_every_topic_is_read(broker, tmp_path):
     """Several topics and partitions are one stream; empty partitions have an offset, too."""
     one, two = broker.create(partitions=3), broker.create()
@@ -36,6 +37,7 @@ def test_every_partition_of_every_topic_is_read(broker, tmp_path):
     assert offsets(tmp_path) == sorted([(one, 0, 50), (one, 1, 50), (one, 2, 0), (two, 0, 50)])
 
 
+@both
 def test_coordinates_and_times_are_kept(broker, topic, tmp_path):
     """An annotation knows its topic, partition and offset; without a time it has that of its record."""
     with broker.producer() as producer:
@@ -48,6 +50,7 @@ def test_coordinates_and_times_are_kept(broker, topic, tmp_path):
     assert rows == [(topic, 0, 0, 1_700_000_000_123_000)]
 
 
+@both
 def test_a_second_run_goes_on(broker, topic, tmp_path):
     """Run again, it reads what is new; --start no longer matters."""
     broker.produce(topic, [annotation(i) for i in range(10)])
@@ -65,6 +68,7 @@ def test_without_a_stored_offset_start_must_be_said(broker, topic, tmp_path):
     assert "--start earliest or --start latest" in ended.fault
 
 
+@both
 def test_latest_is_remembered(broker, topic, tmp_path):
     """Started at latest, what comes afterwards is read, though the first run saw nothing."""
     broker.produce(topic, [annotation(1)])
@@ -74,6 +78,7 @@ def test_latest_is_remembered(broker, topic, tmp_path):
     assert query(tmp_path / "labelwatch.duckdb", "SELECT example_id FROM annotations") == [("x2",)]
 
 
+@both
 def test_a_topic_without_records_is_read(broker, topic, tmp_path):
     """A topic without records is no fault."""
     ended = follow(broker, topic, cwd=tmp_path)
@@ -81,6 +86,7 @@ def test_a_topic_without_records_is_read(broker, topic, tmp_path):
     assert offsets(tmp_path) == [(topic, 0, 0)]
 
 
+@both
 def test_poison_is_a_dead_letter(broker, topic, tmp_path):
     """A bad record is stored with its coordinates, and its neighbours are read."""
     broker.produce(topic, [annotation(1), b"{", (b"k", b"\xff"), b"", annotation(2)])
@@ -90,6 +96,7 @@ def test_poison_is_a_dead_letter(broker, topic, tmp_path):
     assert count(tmp_path) == 2
 
 
+@both
 def test_a_large_record_is_a_dead_letter(broker, tmp_path):
     """20 MB in one record are too large, and the stream goes on behind them."""
     topic = broker.create(max_message_bytes=33_554_432)
@@ -109,6 +116,7 @@ def test_records_of_another_schema_stop_the_run(broker, topic, tmp_path):
     assert count(tmp_path, "dead_letters") == 0
 
 
+@both
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 def test_compressed_topics_are_read(codec, broker, topic, tmp_path):
     """Every codec can be read."""
@@ -117,6 +125,7 @@ def test_compressed_topics_are_read(codec, broker, topic, tmp_path):
     assert count(tmp_path) == 500
 
 
+@both
 def test_the_key_is_the_example_id(broker, topic, tmp_path):
     """A record without example_id has its key's."""
     broker.produce(
@@ -126,6 +135,7 @@ def test_the_key_is_the_example_id(broker, topic, tmp_path):
     assert query(tmp_path / "labelwatch.duckdb", "SELECT example_id FROM annotations") == [("k1",)]
 
 
+@both
 def test_a_tombstone_deletes(broker, topic, tmp_path):
     """A record without value deletes what its key names; without a key it is a dead letter."""
     broker.produce(topic, [annotation(1), annotation(2), (b"x1", None), (b"", None)])
@@ -134,6 +144,7 @@ def test_a_tombstone_deletes(broker, topic, tmp_path):
     assert rejections(tmp_path) == [(3, "missing_field")]
 
 
+@both
 def test_aborted_records_are_not_read(broker, topic, tmp_path):
     """What a transaction sent counts when it is committed; aborted records never do."""
     with broker.producer(transactional_id=f"for {topic}") as producer:
@@ -151,6 +162,7 @@ def test_aborted_records_are_not_read(broker, topic, tmp_path):
     assert follow(broker, topic, cwd=tmp_path, start=None).err.startswith("0 records read")
 
 
+@both
 def test_compacted_offsets_have_holes(broker, topic, tmp_path):
     """Offsets need not follow one another: the next run goes on behind the last, whatever lies between."""
     broker.produce(topic, [annotation(i) for i in range(10)])
@@ -175,6 +187,7 @@ def test_redelivery_counts_once(broker, topic, tmp_path):
     assert after == before
 
 
+@both
 def test_offsets_are_told_to_the_broker(broker, topic, tmp_path):
     """Lag tools see the offsets of the group, as committed to the store."""
     broker.produce(topic, [annotation(i) for i in range(7)])
@@ -183,6 +196,7 @@ def test_offsets_are_told_to_the_broker(broker, topic, tmp_path):
     assert broker.committed(f"group-{topic}") == {(topic, 0): 7}
 
 
+@both
 def test_sigterm_ends_it_after_the_batch(broker, topic, tmp_path):
     """SIGTERM ends a run with 0; what was read is committed."""
     broker.produce(topic, [annotation(i) for i in range(20)])
@@ -196,6 +210,7 @@ def test_sigterm_ends_it_after_the_batch(broker, topic, tmp_path):
     assert count(tmp_path) == 20
 
 
+@both
 def test_new_partitions_are_picked_up(broker, topic, tmp_path):
     """A partition that comes while a run goes on is read from its beginning."""
     with follow_on(broker, topic, cwd=tmp_path, settings={"KAFKA__REFRESH_S": 0.2}) as process:

@@ -65,14 +65,14 @@ class ConfluentClient:
                 shared | reading(settings, group_id) | {"on_commit": self._committed}
             )
         try:
-            self._describe(settings.topics, CONNECT_S)
+            self._describe(settings.topics)
         except Exception:
             self.close()
             raise
 
     def topics(self, names: Sequence[str]) -> Mapping[str, Topic]:
         """Those of these topics that exist."""
-        return self._describe(names, LOOKUP_S)
+        return self._describe(names)
 
     def topic_names(self) -> Sequence[str]:
         """Every topic that may be read."""
@@ -197,10 +197,10 @@ class ConfluentClient:
             return found
         return faults.ClientFault(text)
 
-    def _describe(self, names: Sequence[str], limit_s: float) -> Mapping[str, Topic]:
+    def _describe(self, names: Sequence[str]) -> Mapping[str, Topic]:
         assert self._admin is not None
         asked = TopicCollection(list(names))
-        futures = self._admin.describe_topics(asked, request_timeout=limit_s)
+        futures = self._admin.describe_topics(asked, request_timeout=CONNECT_S)
         self._wait(futures.values())
         found = {}
         for name, future in futures.items():

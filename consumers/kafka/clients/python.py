@@ -53,9 +53,11 @@ class PythonClient:
             self._consumer = _connect(settings, group_id)
 
     def topics(self, names: Sequence[str]) -> Mapping[str, Topic]:
-        """Those of these topics that exist, as far as the client knows."""
+        """Those of these topics that exist."""
         found = {}
         cluster = self._consumer._cluster  # noqa: SLF001 - nothing public tells, but a second client
+        if self._consumer.assignment():
+            self._refresh(cluster)
         for name in names:
             with translated(self._settings):
                 numbers = self._consumer.partitions_for_topic(name)
@@ -131,6 +133,13 @@ class PythonClient:
         """Let go of the sockets, within a few seconds."""
         with translated(self._settings):
             self._consumer.close(autocommit=False, timeout_ms=CLOSE_S * 1_000)
+
+    def _refresh(self, cluster: Any) -> None:  # noqa: ANN401 - untyped library
+        """Ask for the assigned topics anew; what the client knows of them may be old."""
+        with translated(self._settings):
+            if cluster.metadata_refresh_in_progress:  # its question is older than ours
+                self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001 - as above
+            self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001
 
     def _collect(self, batches: Batches, room: int, room_bytes: int, wait_s: float) -> bool:
         """Fill `batches`; whether the client has no more."""
