@@ -46,7 +46,10 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: Literal["stored", "earliest", "latest"] = "stored"
     """Where partitions without a stored offset begin; stored: nowhere, that is an error."""
     group_id: Name | None = "labelwatch"
-    """Under which name offsets are committed, for lag tools only; the store's offsets are the truth."""
+    """Under which name offsets are committed, for lag tools only; the store's offsets are the truth.
+
+    Give each store its own: two under one name lose nothing, but lag tools see now the one, now the other.
+    """
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """What the listener speaks."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"

@@ -90,7 +90,7 @@ class KafkaSource:
         }
         if stored or self._client is None:
             self._drop()
-            self._positions = stored
+            self._positions, self._lost, self._news = stored, [], set()
             self._open()
 
     def poll(self, records_max: int) -> Polled:
@@ -134,12 +134,10 @@ class KafkaSource:
             try:
                 self._client = self._connect(self._settings, self._group_id)
                 self._place(self._client)
-            except SourceError:
-                self._drop()
-                raise
             except faults.ClientFault as error:
                 self._drop()
-                if isinstance(error, faults.Unanswered) and not probe(self._settings):
+                is_new = isinstance(error, faults.Unanswered) and not self._looked_at
+                if is_new and not probe(self._settings):
                     raise faults.refused(self._settings) from error
                 text = f"{self._settings.bootstrap_servers}: {error}"
                 return self._wait(text, is_away=isinstance(error, faults.Away))

@@ -78,7 +78,9 @@ def test_topics_have_the_same_ids(broker, topic):
     ids = set()
     for name in CLIENTS:
         client = connector(name)(settings, None)
-        ids |= {each.topic_id for each in client.topics([topic, f"{topic}x"]).values()}
+        ids |= {each.topic_id for each in client.topics([topic, topic, f"{topic}x"]).values()}
+        assert topic in client.topic_names()
+        assert not any(each.startswith("__") for each in client.topic_names())
         client.close()
     assert len(ids) == 1
     assert None not in ids

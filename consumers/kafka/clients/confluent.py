@@ -77,7 +77,8 @@ class ConfluentClient:
     def topic_names(self) -> Sequence[str]:
         """Every topic that may be read."""
         with translated(self._settings):
-            return sorted(self._consumer.list_topics(timeout=LOOKUP_S).topics)
+            names = self._consumer.list_topics(timeout=LOOKUP_S).topics
+        return sorted(name for name in names if not name.startswith("__"))
 
     def extents(self, places: Sequence[Partition]) -> Mapping[Partition, tuple[int, int]]:
         """The first offset of each partition, and the one after the last that may be read."""
@@ -199,7 +200,7 @@ class ConfluentClient:
 
     def _describe(self, names: Sequence[str]) -> Mapping[str, Topic]:
         assert self._admin is not None
-        asked = TopicCollection(list(names))
+        asked = TopicCollection(list(dict.fromkeys(names)))
         futures = self._admin.describe_topics(asked, request_timeout=CONNECT_S)
         self._wait(futures.values())
         found = {}
