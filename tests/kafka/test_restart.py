@@ -64,7 +64,7 @@ def test_a_run_that_is_to_end_does_not_wait_for_ever(own_broker, tmp_path):
     topic = own_broker.create()
     # More than any client fetches ahead.
     own_broker.produce(topic, [annotation(i, text=LARGE) for i in range(300)])
-    settings = {"BATCH_SIZE_MAX": 1, "KAFKA__AWAY_S": 0.5}
+    settings = {"BATCH_SIZE_MAX": 5, "KAFKA__AWAY_S": 0.5}
     with follow_on(
         own_broker, topic, cwd=tmp_path, flags=["--until-end"], settings=settings
     ) as process:
