@@ -165,6 +165,17 @@ def test_deleted_records_are_not_passed_over(broker, topic, tmp_path):
     assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 20)], 13)
 
 
+def test_a_gap_is_no_sign_of_another_schema(broker, topic, tmp_path):
+    """Where all that was left to read is gone, its dead letter does not stop the run."""
+    broker.produce(topic, [annotation(i) for i in range(5)])
+    follow(broker, topic, cwd=tmp_path)
+    broker.produce(topic, [annotation(i) for i in range(5, 20)])
+    broker.delete_records(topic, 20)
+    assert follow(broker, topic, cwd=tmp_path, flags=["--skip-lost"]).exit_code == 0
+    assert rejections(tmp_path) == [(5, "unreadable")]
+    assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 20)], 5)
+
+
 @both
 def test_a_recreated_topic(broker, topic, tmp_path):
     """A topic of the same name is another topic: its offsets mean other records."""

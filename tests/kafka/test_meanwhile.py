@@ -7,6 +7,9 @@ import time
 
 import pytest
 
+from consumers.config import KafkaSettings
+from consumers.errors import SourceError
+from consumers.kafka import KafkaSource, connector
 from consumers.kafka.source import VERIFY_S
 from tests.consumers.terminal import finish
 from tests.kafka.broker import wait_for
@@ -42,6 +45,31 @@ def test_a_topic_recreated_meanwhile(broker, topic, tmp_path):
     assert ended.exit_code == 4
     assert "was deleted and created anew" in ended.err
     assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 5)], 5)
+
+
+def test_a_client_that_goes_on_in_the_new_topic(client, broker, topic):
+    """Where the client itself takes the new topic for the old one, its records are not handed out."""
+    broker.produce(topic, [annotation(i) for i in range(5)])
+    settings = KafkaSettings(
+        bootstrap_servers=broker.servers, topics=[topic], start="earliest", refresh_s=300
+    )
+    source, found = KafkaSource(settings, connector(client)), []
+    polls = (found.extend(source.poll(100).records.values) for _ in range(100))
+    try:
+        source.seek({})
+        while len(found) < 5:
+            next(polls)
+        broker.delete(topic)
+        wait_for(lambda: topic not in broker.admin.list_topics())
+        broker.create(topic)
+        broker.produce(topic, [annotation(i) for i in range(20, 40)])
+        time.sleep(VERIFY_S)
+        source._client.topics([topic])
+        with pytest.raises(SourceError, match="was deleted and created anew"):
+            list(polls)
+    finally:
+        source.close()
+    assert len(found) == 5
 
 
 def overtake(broker, topic, process, cwd):
