@@ -46,7 +46,10 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: Literal["stored", "earliest", "latest"] = "stored"
     """Where partitions without a stored offset begin; stored: nowhere, that is an error."""
     group_id: Name | None = "labelwatch"
-    """Under which name offsets are committed, for lag tools only; the store's offsets are the truth."""
+    """Under which name offsets are committed, for lag tools only; the store's offsets are the truth.
+
+    Give each store its own: two under one name lose nothing, but lag tools see now the one, now the other.
+    """
     findings_topic: Name | None = None
     """Where changes of flags are published to; unset: nowhere."""
     dead_letters_topic: Name | None = None
@@ -71,6 +74,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the broker's certificate must name the host we asked for."""
     refresh_s: Annotated[float, Meta(gt=0)] = 30.0
     """Seconds between looks for new partitions."""
+    away_s: Annotated[float, Meta(gt=0)] = 60.0
+    """Seconds that a run with --until-end waits for a broker that went away meanwhile."""
     stuck_s: Annotated[float, Meta(gt=0)] = 300.0
     """Seconds in one call of the client after which the process ends itself, to be started anew."""
 
@@ -107,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""
     parity_every_s: Annotated[float, Meta(ge=0)] = 300.0
     """Seconds between recounts of the joint from the stored facts; 0 switches them off."""
+    source: Literal["kafka", "confluent"] = "kafka"
+    """The client that reads Kafka: kafka-python, or confluent-kafka, which is an extra to install."""
     kafka: KafkaSettings = KafkaSettings()
     """Where `labelwatch run` reads from."""
 

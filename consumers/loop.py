@@ -17,6 +17,7 @@ from consumers import crash
 from consumers.errors import SourceError
 from consumers.store import BEFORE_ALL, Arrival, Wanted
 from consumers.store.letters import records_of
+from monitor.events import Reason
 from monitor.fields import suggest_mapping
 from monitor.parse import parse_leniently
 from monitor.pipeline import read, step
@@ -72,8 +73,10 @@ class Breaker:
             return
         is_stored = is_last and not len(records)
         room = self.sample_size - self._seen
-        early = [rejection for rejection in rejections if rejection.position < room]
-        self._seen += min(len(records), room)
+        # What Kafka cannot hand out any more says nothing about the fields of the rest.
+        readable = [each for each in rejections if each.reason is not Reason.UNREADABLE]
+        early = [rejection for rejection in readable if rejection.position < room]
+        self._seen += min(len(records) - len(rejections) + len(readable), room)
         self._rejected += len(early)
         self._first = self._first or (early[0] if early else None)
         values = (records.values[rejection.position] for rejection in early)

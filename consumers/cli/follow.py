@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -59,14 +61,18 @@ def run(
     settings = kafka_settings(config, store, classes, **kafka)
     stopping = Stopping()
     source = topic_source(settings, until_end=until_end, skip_lost=skip_lost)
-    totals = feed(
-        settings,
-        source,
-        "labelwatch run",
-        is_stopping=stopping,
-        keep_going=keep_going,
-        publishers=topic_publishers(settings),
-    )
+    with contextlib.closing(source):
+        if not Path(settings.store).exists():
+            # A first run that cannot begin leaves no empty store behind.
+            source.check()
+        totals = feed(
+            settings,
+            source,
+            "labelwatch run",
+            is_stopping=stopping,
+            keep_going=keep_going,
+            publishers=topic_publishers(settings),
+        )
     if strict and totals.rejected:
         sys.exit(1)
 

@@ -12,7 +12,8 @@ from consumers.ports import Stream
 
 if TYPE_CHECKING:
     from consumers.config import Settings
-    from consumers.ports import Publisher, Source
+    from consumers.kafka import KafkaSource
+    from consumers.ports import Publisher
 
 servers_option = click.option(
     "--bootstrap-servers", metavar="HOST:PORT,…", help="Brokers; localhost:9092 by default."
@@ -37,12 +38,13 @@ def kafka_settings(
     return read_settings(config, {"store": store, "classes": class_names(classes), "kafka": given})
 
 
-def topic_source(settings: Settings, *, until_end: bool, skip_lost: bool = False) -> Source:
+def topic_source(settings: Settings, *, until_end: bool, skip_lost: bool = False) -> KafkaSource:
     """The configured topics. Raises: UsageError."""
     # The client takes a third of a second to import, which no other command should pay.
-    from consumers.kafka import KafkaSource  # noqa: PLC0415
+    from consumers.kafka import KafkaSource, connector  # noqa: PLC0415
 
-    return KafkaSource(settings.kafka, until_end=until_end, skip_lost=skip_lost)
+    connect = connector(settings.source)
+    return KafkaSource(settings.kafka, connect, until_end=until_end, skip_lost=skip_lost)
 
 
 def topic_publishers(settings: Settings) -> dict[Stream, Publisher]:

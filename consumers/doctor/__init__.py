@@ -31,7 +31,7 @@ def examine(settings: Settings) -> list[Check]:
     """Every check that needs a configuration, in the order in which a run would meet the faults."""
     store = look_at(Path(settings.store))
     found = check_store(store, settings)
-    topics, newest_us = check_topics(settings.kafka, store.positions)
+    topics, newest_us = check_topics(settings.kafka, settings.source, store.positions)
     committed_at = store.look.committed_at if store.look else None
     now = dt.datetime.now(dt.UTC)
     return [*found, *topics, check_clock(now, committed_at, newest_us)]

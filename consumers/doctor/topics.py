@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from consumers.doctor.checks import fault, ok, warning
 from consumers.errors import LabelwatchError, SourceError
+from consumers.kafka.clients import connector
 from consumers.kafka.survey import Survey, TopicFacts
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ SHOWN_MAX = 8
 
 
 def check_topics(
-    settings: KafkaSettings, stored: Positions | None
+    settings: KafkaSettings, source: str, stored: Positions | None
 ) -> tuple[list[Check], int | None]:
     """The broker and each topic, and the newest time of a record. `stored`: None where nobody knows."""
     if not settings.topics:
         return [ok("broker", "not looked at: no topic is named; name one with --topic")], None
     try:
-        with Survey(settings) as survey:
+        with Survey(settings, connector(source)) as survey:
             return _with_topics(settings, stored, survey)
     except LabelwatchError as error:
         return [fault("broker", error)], None

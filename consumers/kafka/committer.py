@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kafka import TopicPartition
-from kafka.structs import OffsetAndMetadata
+from consumers.errors import LabelwatchError
+from consumers.kafka.faults import ClientFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from consumers.kafka.clients.protocol import Client
     from consumers.ports import Position
     from monitor.events import Partition
 
 EVERY_S = 5.0
-CLOSE_MS = 5_000
 
 log = logging.getLogger(__name__)
 
@@ -26,37 +26,31 @@ class Committer:
 
     def __init__(self) -> None:
         self._told_at = time.monotonic()
-        self._untold: dict[Any, Any] = {}
+        self._untold: dict[Partition, int] = {}
         self._has_failed = False
 
-    def note(self, positions: Mapping[Partition, Position], consumer: Any) -> None:  # noqa: ANN401
+    def note(self, positions: Mapping[Partition, Position], client: Client | None) -> None:
         """These are durable now."""
-        for place, position in positions.items():
-            at = TopicPartition(place.topic, place.number)
-            self._untold[at] = OffsetAndMetadata(position.next_offset, "", -1)
-        if consumer is not None and time.monotonic() - self._told_at > EVERY_S:
+        self._untold |= {place: position.next_offset for place, position in positions.items()}
+        if client is not None and time.monotonic() - self._told_at > EVERY_S:
             self._told_at = time.monotonic()
             offsets, self._untold = self._untold, {}
             try:
-                consumer.commit_async(offsets, callback=self._answered)
-            except Exception as error:  # noqa: BLE001 - nothing depends on it
-                self._failed(error)
+                client.commit(offsets, self._answered)
+            except (ClientFault, LabelwatchError) as error:  # nothing depends on it
+                self._answered(error)
 
-    def finish(self, consumer: Any) -> None:  # noqa: ANN401 - untyped library
+    def finish(self, client: Client | None) -> None:
         """Tell the rest, within a few seconds."""
-        if self._untold and consumer is not None:
+        if self._untold and client is not None:
             offsets, self._untold = self._untold, {}
             try:
-                consumer.commit(offsets, timeout_ms=CLOSE_MS)
-            except Exception as error:  # noqa: BLE001 - nothing depends on it
-                self._failed(error)
+                client.commit_now(offsets)
+            except (ClientFault, LabelwatchError) as error:  # nothing depends on it
+                self._answered(error)
 
-    def _answered(self, _offsets: object, response: object) -> None:
-        if isinstance(response, Exception):
-            self._failed(response)
-
-    def _failed(self, error: Exception) -> None:
-        if not self._has_failed:
+    def _answered(self, error: object) -> None:
+        if error is not None and not self._has_failed:
             self._has_failed = True
             log.warning(
                 "offsets could not be told to the broker, so lag tools are blind; the store has them: %s",

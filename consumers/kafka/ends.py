@@ -1,29 +1,47 @@
-"""The ends of the partitions as of the start, where a run is to stop there. Pure."""
+"""Positions that move on, and the ends where a run is to stop. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.ports import Position
-    from monitor.events import Partition
+    from monitor.events import Partition, Records
 
-Taken = dict["Partition", list[Any]]
+_NO_END = np.iinfo(np.int64).max
 
 
-def cut(taken: Taken, ends: Mapping[Partition, int]) -> Taken:
+def cut(records: Records, ends: Mapping[Partition, int]) -> Records:
     """Without what came after the ends."""
-    found = {}
-    for place, batch in taken.items():
-        end = ends.get(place)
-        if end is not None and batch[-1].offset >= end:
-            batch = [each for each in batch if each.offset < end]  # noqa: PLW2901 - the same, shorter
-        if batch:
-            found[place] = batch
-    return found
+    limits = np.array([ends.get(place, _NO_END) for place in records.partitions], np.int64)
+    is_within = records.offsets < limits[records.partition_index]
+    if is_within.all():
+        return records
+    at = np.flatnonzero(is_within)
+    return replace(
+        records,
+        values=[records.values[i] for i in at],
+        keys=[records.keys[i] for i in at],
+        offsets=records.offsets[at],
+        timestamps_us=records.timestamps_us[at],
+        partition_index=records.partition_index[at],
+    )
+
+
+def moved(
+    positions: Mapping[Partition, Position], next_offsets: Mapping[Partition, int]
+) -> dict[Partition, Position]:
+    """The positions, none further back than it was."""
+    return dict(positions) | {
+        place: replace(positions[place], next_offset=offset)
+        for place, offset in next_offsets.items()
+        if offset > positions[place].next_offset
+    }
 
 
 def reached(

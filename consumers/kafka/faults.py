@@ -1,22 +1,48 @@
-"""What an exception out of the client means: wait, build a new client, leave out a batch, or end."""
+"""What may go wrong in a client, whichever it is. What a person must mend is a SourceError, in words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kafka import errors
-
 from consumers.errors import SourceError
 from consumers.kafka.starting import Lost, named, unreadable
-from monitor.events import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.config import KafkaSettings
     from consumers.ports import Position
+    from monitor.events import Partition
 
-_FRAME = "_unpack_records"
+
+class ClientFault(Exception):  # noqa: N818 - the name says what happened
+    """The client failed and is of no use any more; a new one may do better, and may not."""
+
+
+class Away(ClientFault):
+    """It will pass without anybody doing anything."""
+
+
+class Unanswered(Away):
+    """An answer took too long."""
+
+
+class OutOfRange(ClientFault):
+    """The offset is not there: deleted before it was read, or the topic was truncated."""
+
+
+class GroupRefused(ClientFault):
+    """Offsets may not be told under this group."""
+
+
+class Damaged(ClientFault):
+    """A batch whose checksum is wrong: it ends before `next_offset`."""
+
+    def __init__(self, text: str, partition: Partition, next_offset: int, size: int) -> None:
+        self.partition = partition
+        self.next_offset = next_offset
+        self.size = size
+        super().__init__(text)
 
 
 class Tries:
@@ -26,39 +52,26 @@ class Tries:
         self._last: object = None
         self._count = 0
 
-    def count(self, error: Exception, positions: Mapping[Partition, Position]) -> int:
+    def count(self, fault: ClientFault, positions: Mapping[Partition, Position]) -> int:
         """Which time in a row this is."""
         # A damaged batch stays the same one while other partitions go on; its text names it.
-        where = None if isinstance(error, errors.CorruptRecordError) else dict(positions)
-        this = type(error), str(error), where
+        where = None if isinstance(fault, Damaged) else dict(positions)
+        this = type(fault), str(fault), where
         self._count = self._count + 1 if this == self._last else 1
         self._last = this
         return self._count
 
 
-def is_passing(error: Exception) -> bool:
-    """Whether the same client, or a new one, may succeed later without anybody doing anything."""
-    if isinstance(error, errors.CorruptRecordError):
-        return False
-    return isinstance(error, (errors.RetriableError, OSError))
-
-
-def fatal(error: Exception, settings: KafkaSettings) -> SourceError | None:
-    """The fault in words, where only a person can help."""
-    match error:
-        case errors.SaslAuthenticationFailedError():
-            return refused(settings)
-        case errors.UnsupportedCodecError():
-            return SourceError(
-                f"the topic is compressed with a codec that cannot be read here: {error}; install "
-                "labelwatch with all its dependencies again"
-            )
-        case errors.GroupAuthorizationFailedError():
-            return None
-        case errors.AuthorizationError():
-            return SourceError(f"reading is not allowed: {error}; ask for the right to read it")
-        case _:
-            return None
+def lost(fault: ClientFault, positions: Mapping[Partition, Position]) -> Lost | None:
+    """What stands for the batch that is damaged; None where none is, or it lies before its position."""
+    if not isinstance(fault, Damaged):
+        return None
+    place, after = fault.partition, fault.next_offset
+    first = positions[place].next_offset
+    if after <= first:
+        return None
+    text = f"{named(place)}: the checksum of offsets {first:,} to {after - 1:,} is wrong"
+    return Lost(place, first, after, unreadable(text, fault.size))
 
 
 def refused(settings: KafkaSettings) -> SourceError:
@@ -77,22 +90,8 @@ def refused(settings: KafkaSettings) -> SourceError:
     )
 
 
-def lost(error: Exception, positions: Mapping[Partition, Position]) -> Lost | None:
-    """What stands for the batch that is damaged; None where it is not clear which, or up to where.
-
-    The client does not say where the batch ends, but the frame that raised knows.
-    """
-    at = error.__traceback__ if isinstance(error, errors.CorruptRecordError) else None
-    while at is not None and at.tb_frame.f_code.co_name != _FRAME:
-        at = at.tb_next
-    batch = at and at.tb_frame.f_locals.get("batch")
-    if at is None or batch is None:
-        return None
-    named_by_client = at.tb_frame.f_locals["tp"]
-    place = Partition(named_by_client.topic, named_by_client.partition)
-    first, after = positions[place].next_offset, int(batch.next_offset)
-    if after <= first:
-        return None
-    text = f"{named(place)}: the checksum of offsets {first:,} to {after - 1:,} is wrong"
-    size = int(getattr(batch, "size_in_bytes", 0))
-    return Lost(place, first, after, unreadable(text, size))
+def not_allowed(what: str) -> SourceError:
+    """A right is missing."""
+    return SourceError(
+        f"{what}: reading it is not allowed; ask for the right to read and describe it"
+    )

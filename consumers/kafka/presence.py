@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-SILENT_S = 10.0
+SILENT_S = 5.0
+AGAIN_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -15,13 +16,18 @@ class Presence:
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
-        self._heard_at = time.monotonic()
+        self._heard_at = self._missed_at = time.monotonic()
         self.is_away = False
+
+    @property
+    def away_s(self) -> float:
+        """For how long it has been waited for."""
+        return time.monotonic() - self._missed_at if self.is_away else 0.0
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing was heard for so long that it is worth asking why."""
-        return time.monotonic() - self._heard_at > SILENT_S
+        return time.monotonic() - self._heard_at > (AGAIN_S if self.is_away else SILENT_S)
 
     def hear(self) -> None:
         """It is there, and has nothing to say."""
@@ -31,7 +37,7 @@ class Presence:
         """Nobody is there, for this reason."""
         self._heard_at = time.monotonic()
         if not self.is_away:
-            self.is_away = True
+            self.is_away, self._missed_at = True, time.monotonic()
             log.warning("%s; waiting for it", text)
 
     def meet(self) -> None:

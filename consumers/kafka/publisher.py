@@ -11,7 +11,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from consumers.errors import SourceError
-from consumers.kafka.probe import addresses, probe, tls_context
+from consumers.kafka.clients.python_settings import common
+from consumers.kafka.probe import probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from consumers.config import KafkaSettings
     from consumers.ports import Message
 
-CONNECT_MS = 10_000
 TOPIC_MS = 5_000
 BLOCK_MS = 250
 CLOSE_S = 1.0
@@ -134,31 +134,14 @@ class KafkaPublisher:
 
 
 def _producer(settings: KafkaSettings, block_ms: int) -> Any:  # noqa: ANN401 - untyped library
-    login = {}
-    if settings.security_protocol.startswith("SASL"):
-        login = {
-            "sasl_mechanism": settings.sasl_mechanism,
-            "sasl_plain_username": settings.sasl_username,
-            "sasl_plain_password": settings.sasl_password,
-        }
     return KafkaProducer(
-        bootstrap_servers=[
-            f"{host}:{port}" for host, port in addresses(settings.bootstrap_servers)
-        ],
-        client_id="labelwatch",
-        security_protocol=settings.security_protocol,
-        ssl_context=tls_context(settings),
-        **login,
+        **common(settings),
         acks="all",
         enable_idempotence=True,
         # An expired batch would let later ones overtake it. What hangs is thrown away as a whole.
         delivery_timeout_ms=_NEVER_MS,
-        allow_auto_create_topics=False,
-        bootstrap_timeout_ms=CONNECT_MS,
         max_block_ms=block_ms,
         max_request_size=REQUEST_BYTES_MAX,
         batch_size=1 << 18,
         linger_ms=5,
-        reconnect_backoff_max_ms=2_000,
-        metrics_enabled=False,
     )

@@ -1,41 +1,19 @@
-"""The client's records as columns."""
+"""Records that stand for what cannot be read."""
 
 from __future__ import annotations
 
-from itertools import chain
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monitor.events import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from consumers.kafka.starting import Lost
-    from monitor.events import Partition
 
-_value_of, _key_of = attrgetter("value"), attrgetter("key")
-_offset_of, _timestamp_of = attrgetter("offset"), attrgetter("timestamp")
 _NO_TIME = -1
-
-
-def columns(taken: Mapping[Partition, Sequence[Any]]) -> Records:
-    """Records in the order of their partitions. Kafka's milliseconds become microseconds."""
-    partitions = tuple(taken)
-    counts = [len(each) for each in taken.values()]
-    each = list(chain.from_iterable(taken.values()))
-    count = len(each)
-    timestamps = np.fromiter(map(_timestamp_of, each), np.int64, count)
-    return Records(
-        values=list(map(_value_of, each)),
-        keys=list(map(_key_of, each)),
-        offsets=np.fromiter(map(_offset_of, each), np.int64, count),
-        timestamps_us=np.where(timestamps < 0, _NO_TIME, timestamps * 1_000),
-        partition_index=np.repeat(np.arange(len(counts)), counts),
-        partitions=partitions,
-    )
 
 
 def letters(lost: Sequence[Lost]) -> Records:

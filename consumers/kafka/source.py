@@ -1,8 +1,8 @@
 """Topics and partitions as one source.
 
-The positions are ours: a consumer is placed at them with assign and seek, and thrown away after any
-exception, because kafka-python's poll() may never return after one. A new one goes on at the same
-positions, so nothing is lost and nothing read twice that was handed out.
+The positions are ours: a client is placed at them, and thrown away after any fault, because one that
+has failed may never return from its next poll. A new one goes on at the same positions, so nothing is
+lost and nothing read twice that was handed out.
 """
 
 from __future__ import annotations
@@ -10,66 +10,72 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
-
-from kafka import TopicPartition
-from kafka.errors import GroupAuthorizationFailedError, KafkaError, KafkaTimeoutError
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from consumers.errors import SourceError, UsageError
 from consumers.kafka import ends, faults, layout
-from consumers.kafka.client import POLL_RECORDS_MAX, connect
-from consumers.kafka.committer import CLOSE_MS, Committer
+from consumers.kafka.committer import Committer
 from consumers.kafka.presence import Presence
 from consumers.kafka.probe import probe
-from consumers.kafka.records import columns, letters
-from consumers.kafka.starting import Lost, begin, named
+from consumers.kafka.records import letters
+from consumers.kafka.starting import Lost, begin
 from consumers.kafka.watchdog import Watchdog
 from consumers.ports import Polled, Position
-from monitor.events import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.config import KafkaSettings
-    from consumers.kafka.ends import Taken
-    from monitor.events import Records
+    from consumers.kafka.clients.protocol import Client, Connect, Taken
+    from monitor.events import Partition, Records
 
-WAIT_MS = 250
+WAIT_S = 0.25
 AWAY_WAIT_S = 1.0
 POLL_BYTES_MAX = 64 << 20
 TRIES_MAX = 3
+VERIFY_S = 1.0
 
 log = logging.getLogger(__name__)
 
 
 class KafkaSource:
-    """The topics of the settings as a Source.
+    """The topics of the settings as a Source, read with the client that `connect` makes.
 
-    `until_end`: it ends at the end offsets seen at the start, and a broker that is away is an
-    error; otherwise it is waited for. `skip_lost`: go on where retention has deleted unread
-    records, and leave a dead letter for the gap.
+    `until_end`: it ends at the end offsets seen at the start, and a broker that is away then is an
+    error; one that goes away later is waited for, but not for ever. `skip_lost`: go on where
+    retention has deleted unread records, and leave a dead letter for the gap.
     """
 
     def __init__(
-        self, settings: KafkaSettings, *, until_end: bool = False, skip_lost: bool = False
+        self,
+        settings: KafkaSettings,
+        connect: Connect,
+        *,
+        until_end: bool = False,
+        skip_lost: bool = False,
     ) -> None:
         if not settings.topics:
             raise UsageError(
                 "no topic is named; use --topic, or kafka.topics in the configuration"
             )
-        self._settings = settings
+        self._settings, self._connect = settings, connect
         self._until_end, self._skip_lost = until_end, skip_lost
         self._group_id = settings.group_id
-        self._consumer: Any = None
+        self._client: Client | None = None
         self._positions: dict[Partition, Position] = {}
         self._ends: dict[Partition, int] | None = None
         self._lost: list[Lost] = []
         self._news: set[Partition] = set()
-        self._looked_at = 0.0
+        self._looked_at = self._verified_at = 0.0
         self._tries = faults.Tries()
         self._presence = Presence(settings.bootstrap_servers)
         self._committer = Committer()
         self._watchdog = Watchdog(settings.stuck_s)
+
+    def check(self) -> None:
+        """Raise now what `seek` would raise for a store without positions. Raises: SourceError."""
+        self._open()
 
     def seek(self, positions: Mapping[Partition, Position]) -> None:
         """Start at these positions; those of other topics and of files do not matter.
@@ -77,17 +83,20 @@ class KafkaSource:
         Raises: SourceError where they cannot be read from. A broker that is away is waited for in
         `poll`, unless the source is to end.
         """
-        self._positions = {
+        stored = {
             place: position
             for place, position in positions.items()
             if place.topic in self._settings.topics
         }
-        self._open()
+        if stored or self._client is None:
+            self._drop()
+            self._positions, self._lost, self._news = stored, [], set()
+            self._open()
 
     def poll(self, records_max: int) -> Polled:
         """What came since the last poll, or within a quarter of a second. Raises: SourceError."""
-        if not self._lost and self._consumer is None and not self._open():
-            return Polled(columns({}), {})
+        if not self._lost and self._client is None and not self._open():
+            return Polled(letters([]), {})
         before = dict(self._positions)
         records = self._take_lost() if self._lost else self._take(records_max)
         positions = {
@@ -102,180 +111,171 @@ class KafkaSource:
     def commit(self, positions: Mapping[Partition, Position]) -> None:
         """Tell the group's offsets to the broker, now and then."""
         if self._group_id:
-            self._committer.note(positions, self._consumer)
+            self._committer.note(positions, self._client)
 
     def end_offsets(self) -> Mapping[Partition, int]:
         """The ends the client has heard of with its last fetches."""
-        if self._consumer is None:
+        try:
+            return {} if self._client is None else self._client.ends()
+        except faults.ClientFault:  # the next poll meets it, too
             return {}
-        found = {place: self._consumer.highwater(_place(place)) for place in self._positions}
-        return {place: end for place, end in found.items() if end is not None}
 
     def close(self) -> None:
         """Tell the last offsets and let go of the sockets. May be called twice."""
-        self._committer.finish(self._consumer)
+        self._committer.finish(self._client)
         self._drop()
         self._watchdog.close()
 
     def _open(self) -> bool:
-        """A consumer at our positions; whether there is one. Raises: SourceError."""
+        """A client at our positions; whether there is one. Raises: SourceError."""
         with self._watchdog.watching():
-            fault = probe(self._settings)
-            if fault:
+            if fault := probe(self._settings):
                 return self._wait(fault.text, is_away=fault.is_away)
             try:
-                self._consumer = connect(self._settings, self._group_id)
-                self._place()
-            except KafkaError as error:
+                self._client = self._connect(self._settings, self._group_id)
+                self._place(self._client)
+            except faults.ClientFault as error:
                 self._drop()
-                if fatal := faults.fatal(error, self._settings):
-                    raise fatal from error
-                if isinstance(error, KafkaTimeoutError) and not probe(self._settings):
+                is_new = isinstance(error, faults.Unanswered) and not self._looked_at
+                if is_new and not probe(self._settings):
                     raise faults.refused(self._settings) from error
                 text = f"{self._settings.bootstrap_servers}: {error}"
-                return self._wait(text, is_away=faults.is_passing(error))
+                return self._wait(text, is_away=isinstance(error, faults.Away))
         self._presence.meet()
         return True
 
     def _wait(self, text: str, *, is_away: bool) -> bool:
-        if self._until_end or not is_away:
+        if not is_away or (self._until_end and self._ends is None):
             raise SourceError(text)
-        self._presence.miss(text)
+        self._miss(text)
         threading.Event().wait(AWAY_WAIT_S)
         return False
+
+    def _miss(self, text: str) -> None:
+        """Nobody is there. Raises: SourceError where a run that is to end has waited long enough."""
+        self._presence.miss(text)
+        if self._until_end and self._presence.away_s > self._settings.away_s:
+            raise SourceError(
+                f"{text}. Waited {self._settings.away_s:g} s (kafka.away_s) for the rest of the topics; what "
+                "was read is committed: run again to go on"
+            )
 
     def _mind_silence(self) -> None:
         """Nothing came: is there nothing, or nobody? The client would wait for ever without a word."""
         if not self._presence.is_silent:
             return
         if fault := probe(self._settings):
-            self._presence.miss(fault.text)
+            self._miss(fault.text)
         elif self._presence.is_away:
             # What has happened to the topics meanwhile is looked at with a new client.
             self._drop()
         else:
             self._presence.hear()
 
-    def _place(self) -> None:
-        """Assign every partition and seek. Raises: SourceError, KafkaError."""
-        places = layout.partitions(self._consumer, self._settings.topics)
-        self._forget_vanished(places)
-        found = layout.extents(self._consumer, places)
+    def _place(self, client: Client) -> None:
+        """Read every partition from its position on. Raises: SourceError, ClientFault."""
+        places = layout.partitions(client, self._settings.topics)
+        found = layout.extents(client, places)
         beginning = begin(found, self._positions, self._settings.start, skip_lost=self._skip_lost)
+        for each in beginning.lost:
+            log.error("%s: left out, as a dead letter", each.value.error)
         self._lost += beginning.lost
         self._news |= set(found) - set(self._positions)
         self._positions |= beginning.positions
         if self._until_end and self._ends is None:
             self._ends = {place: extent.end for place, extent in found.items()}
-        self._consumer.assign([_place(each) for each in places])
-        for place in places:
-            self._consumer.seek(_place(place), self._positions[place].next_offset)
+        client.place({place: self._positions[place].next_offset for place in places})
         self._looked_at = time.monotonic()
-
-    def _forget_vanished(self, places: list[Partition]) -> None:
-        """A topic never loses a partition, so it is another topic. Raises: SourceError."""
-        gone = [each for each in self._positions if each not in places]
-        if gone:
-            raise SourceError(
-                f"{named(gone[0])} is in the store, but the topic has it no more: it was deleted and created "
-                "anew; read it into another --store"
-            )
 
     def _take(self, records_max: int) -> Records:
         """Up to `records_max` records, and `self._positions` after them. Raises: SourceError."""
-        taken: Taken = {}
+        client = self._client
+        assert client is not None
         try:
             with self._watchdog.watching():
-                self._look_for_partitions()
-                self._fetch(taken, records_max)
-                if not taken:
+                if self._have_topics_changed(client):
+                    self._drop()
+                    return letters([])
+                taken = client.poll(records_max, POLL_BYTES_MAX, WAIT_S)
+                if len(taken.records):
+                    self._presence.meet()
+                    self._verify(client)
+                records = self._accept(client, taken)
+                if not len(taken.records):
                     self._mind_silence()
-        except SourceError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, this client is not to be trusted now
-            self._recover(error)
-        return columns(self._within_ends(taken))
+                return records
+        except faults.ClientFault as fault:
+            self._recover(fault)
+        return letters([])
 
-    def _fetch(self, taken: Taken, room: int) -> None:
-        """What the client has, and what comes within a quarter of a second where it has nothing."""
-        room_bytes, wait_ms = POLL_BYTES_MAX, WAIT_MS
-        while room > 0 and room_bytes > 0:
-            found = self._consumer.poll(wait_ms, min(room, POLL_RECORDS_MAX))
-            if not found:
-                break
-            wait_ms = 0
-            for at, batch in found.items():
-                room -= len(batch)
-                room_bytes -= sum(max(0, each.serialized_value_size) for each in batch)
-                place = Partition(at.topic, at.partition)
-                taken.setdefault(place, []).extend(batch)
-                self._move(place, batch[-1].offset + 1)
-            self._presence.meet()
-        # Markers of transactions and what compaction left out move the position too.
-        # Without a limit the client would wait here for a broker that is away.
-        for place in self._positions:
-            self._move(place, self._consumer.position(_place(place), timeout_ms=0))
-
-    def _move(self, place: Partition, next_offset: int | None) -> None:
-        position = self._positions[place]
-        if next_offset is not None and next_offset > position.next_offset:
-            self._positions[place] = Position(next_offset, position.fingerprint)
-
-    def _within_ends(self, taken: Taken) -> Taken:
-        """Without what came after the end that was seen at the start."""
-        if self._ends is None:
-            return taken
-        done = ends.reached(self._positions, self._ends)
-        self._positions |= done
-        if self._consumer is not None:
-            self._consumer.pause(*map(_place, done))
-        return ends.cut(taken, self._ends)
+    def _accept(self, client: Client, taken: Taken) -> Records:
+        """What is handed out of it, with `self._positions` after it. Raises: ClientFault, with neither."""
+        positions = ends.moved(self._positions, taken.next_offsets)
+        if self._ends is not None:
+            # What came after the end that was seen at the start is left for another run.
+            done = ends.reached(positions, self._ends)
+            client.rest(list(done))
+            positions |= done
+            taken = replace(taken, records=ends.cut(taken.records, self._ends))
+        self._positions = positions
+        return taken.records
 
     def _is_exhausted(self) -> bool:
-        known = self._ends
-        at_end = known is not None and len(ends.reached(self._positions, known)) == len(known)
-        return at_end and not self._lost
+        if self._ends is None or self._lost:
+            return False
+        return len(ends.reached(self._positions, self._ends)) == len(self._ends)
 
-    def _look_for_partitions(self) -> None:
-        """Now and then: are there new partitions, is it still the same topic? Raises: SourceError."""
+    def _have_topics_changed(self, client: Client) -> bool:
+        """Whether there are new partitions, or other topics of the same names; asked now and then."""
         if time.monotonic() - self._looked_at < self._settings.refresh_s or self._until_end:
-            return
+            return False
         self._looked_at = time.monotonic()
         try:
-            places = layout.partitions(self._consumer, self._settings.topics)
+            places = layout.partitions(client, self._settings.topics)
         except SourceError as error:
             # Right after a broker has started it may not know its topics yet.
             self._presence.miss(str(error))
-            return
-        same = all(
-            layout.topic_id(self._consumer, place.topic) == position.fingerprint
-            for place, position in self._positions.items()
-        )
-        if not same or set(places) != set(self._positions):
-            self._place()
+            return False
+        return places != {place: each.fingerprint for place, each in self._positions.items()}
 
-    def _recover(self, error: Exception) -> None:
+    def _verify(self, client: Client) -> None:
+        """What was read is of the topics that the positions are of. Raises: ClientFault.
+
+        Clients and brokers of some versions know a topic by its name, and go on in a later one.
+        """
+        if time.monotonic() - self._verified_at < VERIFY_S:
+            return
+        known = client.topics(self._settings.topics)
+        self._verified_at = time.monotonic()
+        for place, position in self._positions.items():
+            topic_id = known[place.topic].topic_id if place.topic in known else None
+            if topic_id and position.fingerprint and topic_id != position.fingerprint:
+                raise faults.OutOfRange(f"topic {place.topic} is not the one it was")
+
+    def _recover(self, fault: faults.ClientFault) -> None:
         """Throw the client away; say so, or leave out what cannot be read. Raises: SourceError."""
         self._drop()
-        if fatal := faults.fatal(error, self._settings):
-            raise fatal from error
-        if isinstance(error, GroupAuthorizationFailedError):
+        if isinstance(fault, faults.GroupRefused):
             log.warning("the group %s is not allowed: lag tools will be blind", self._group_id)
             self._group_id = None
             return
-        tries = self._tries.count(error, self._positions)
-        if tries == 1:
-            log.warning("the Kafka client failed, a new one goes on: %r", error)
-        if tries > TRIES_MAX and not faults.is_passing(error):
-            self._leave_out(error)
+        tries = self._tries.count(fault, self._positions)
+        if isinstance(fault, faults.Away):
+            threading.Event().wait(AWAY_WAIT_S if tries > 1 else 0)
+            # A try takes about a second.
+            tries -= round(self._settings.away_s) if self._until_end else tries
+        elif tries == 1 and not isinstance(fault, faults.OutOfRange):
+            log.warning("the Kafka client failed, a new one goes on: %s", fault)
+        if tries > TRIES_MAX:
+            self._leave_out(fault)
 
-    def _leave_out(self, error: Exception) -> None:
+    def _leave_out(self, fault: faults.ClientFault) -> None:
         """A damaged batch becomes a dead letter, and reading goes on after it. Raises: SourceError."""
-        lost = faults.lost(error, self._positions)
+        lost = faults.lost(fault, self._positions)
         if lost is None:
             raise SourceError(
-                f"the client failed {TRIES_MAX + 1} times at the same place: {error!r}"
-            ) from error
+                f"the client fails again and again at the same place: {fault}"
+            ) from fault
         log.error("%s: left out, as a dead letter", lost.value.error)
         self._lost.append(lost)
 
@@ -284,17 +284,15 @@ class KafkaSource:
         lost, self._lost = self._lost, []
         for each in lost:
             self._news.add(each.partition)
-            self._move(each.partition, each.next_offset)
+            position = self._positions[each.partition]
+            offset = max(position.next_offset, each.next_offset)
+            self._positions[each.partition] = replace(position, next_offset=offset)
         return letters(lost)
 
     def _drop(self) -> None:
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
+        client, self._client = self._client, None
+        if client is not None:
             try:
-                consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
-            except Exception as error:  # noqa: BLE001 - it is of no use any more
-                log.warning("the Kafka client did not close: %s", error)
-
-
-def _place(partition: Partition) -> Any:  # noqa: ANN401 - untyped library
-    return TopicPartition(partition.topic, partition.number)
+                client.close()
+            except faults.ClientFault as fault:  # it is of no use any more
+                log.warning("the Kafka client did not close: %s", fault)

@@ -54,6 +54,7 @@ def begin(
 
     A partition that came to a known topic later is read from its beginning.
     """
+    _refuse_vanished(extents, stored)
     known_topics = {place.topic for place in stored}
     strangers = [each for each in extents if each.topic not in known_topics]
     if strangers and start == "stored":
@@ -85,6 +86,18 @@ def begin(
 def named(place: Partition) -> str:
     """A partition, for a person."""
     return f"topic {place.topic}, partition {place.number}"
+
+
+def _refuse_vanished(
+    extents: Mapping[Partition, Extent], stored: Mapping[Partition, Position]
+) -> None:
+    """A topic never loses a partition, so it is another topic."""
+    gone = [each for each in stored if each not in extents]
+    if gone:
+        raise SourceError(
+            f"{named(gone[0])} is in the store, but the topic has it no more: it was deleted and created "
+            "anew; read it into another --store"
+        )
 
 
 def _check(place: Partition, position: Position, extent: Extent) -> None:

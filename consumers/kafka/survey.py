@@ -5,32 +5,28 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
-from kafka import TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError
 
 from consumers.errors import SourceError
 from consumers.kafka import faults, layout
-from consumers.kafka.client import connect
-from consumers.kafka.committer import CLOSE_MS
 from consumers.kafka.probe import probe
 from consumers.kafka.source import KafkaSource
 from consumers.ports import Position
 from monitor.events import LargeValue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from consumers.config import KafkaSettings
+    from consumers.kafka.clients.protocol import Connect
     from consumers.kafka.starting import Extent
     from monitor.events import Partition
 
 TAIL = 20
 """Offsets before the end that are read: the last ones may be markers of transactions, no records."""
 TAIL_S = 10.0
-TOLD_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +46,27 @@ class TopicFacts:
 class Survey:
     """A look at topics. Raises: SourceError, UsageError, in the words of `labelwatch run`."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: KafkaSettings, connect: Connect) -> None:
+        self._settings, self._connect = settings, connect
         if wrong := probe(settings):
             raise SourceError(wrong.text)
         with self._in_words():
-            self._consumer = connect(settings, settings.group_id)
+            self._client = connect(settings, settings.group_id)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(KafkaError):
-            self._consumer.close(autocommit=False, timeout_ms=CLOSE_MS)
+        with contextlib.suppress(faults.ClientFault):
+            self._client.close()
 
     def topic(self, name: str) -> TopicFacts:
         """What a topic holds. Raises: SourceError."""
         with self._in_words():
-            places = layout.partitions(self._consumer, [name])
-            extents = layout.extents(self._consumer, places)
+            places = layout.partitions(self._client, [name])
+            extents = layout.extents(self._client, places)
         newest_us, damage = self._tail(name, extents)
-        return TopicFacts(extents, self._told(places), newest_us, damage)
+        return TopicFacts(extents, self._told(list(places)), newest_us, damage)
 
     def refusal(self, name: str, stored: Mapping[Partition, Position]) -> SourceError | None:
         """Why a run would not go on at these positions; None where it would."""
@@ -105,30 +101,23 @@ class Survey:
                     return newest_us, damage
         return newest_us, damage or f"its last records did not come within {TAIL_S:g} s"
 
-    def _told(self, places: list[Partition]) -> Mapping[Partition, int] | None:
+    def _told(self, places: Sequence[Partition]) -> Mapping[Partition, int] | None:
         if self._settings.group_id is None:
             return {}
         try:
-            asked = {place: self._committed(place) for place in places}
-        except KafkaError:
+            return self._client.committed(places)
+        except faults.ClientFault:
             return None
-        return {place: offset for place, offset in asked.items() if offset is not None}
-
-    def _committed(self, place: Partition) -> Any:  # noqa: ANN401 - untyped library
-        at = TopicPartition(place.topic, place.number)
-        return self._consumer.committed(at, timeout_ms=TOLD_MS)
 
     def _source(self, name: str) -> KafkaSource:
         only = msgspec.structs.replace(self._settings, topics=[name], group_id=None)
-        return KafkaSource(only, until_end=True)
+        return KafkaSource(only, self._connect, until_end=True)
 
     @contextlib.contextmanager
-    def _in_words(self) -> Any:  # noqa: ANN401 - a generator of nothing
+    def _in_words(self) -> Iterator[None]:
         try:
             yield
-        except KafkaError as error:
-            if fatal := faults.fatal(error, self._settings):
-                raise fatal from error
-            if isinstance(error, KafkaTimeoutError) and not probe(self._settings):
+        except faults.ClientFault as error:
+            if isinstance(error, faults.Unanswered) and not probe(self._settings):
                 raise faults.refused(self._settings) from error
             raise SourceError(f"{self._settings.bootstrap_servers}: {error}") from error

@@ -62,7 +62,12 @@ class Broker(Client):
     def start(self):
         """Start the process; wait until its port is open."""
         log = (self.folder / "broker.log").open("ab")
-        options = ["-Xmx512m", "-Dorg.apache.logging.log4j.level=WARN"]
+        options = [
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Dorg.apache.logging.log4j.level=WARN",
+        ]
         with log:
             self._process = subprocess.Popen(
                 [*self._java[:1], *options, *self._java[1:], "kafka.Kafka", "server.properties"],
@@ -92,6 +97,12 @@ class Broker(Client):
     def log_file(self, topic, partition=0):
         """The segment on disk that holds a partition's first records."""
         return self.folder / "data" / f"{topic}-{partition}" / f"{0:020}.log"
+
+    def truncate(self, topic, partition=0):
+        """While the broker is down, lose what a partition holds, as a disk or an unclean election may."""
+        for path in self.log_file(topic, partition).parent.iterdir():
+            if path.name != "partition.metadata":
+                path.unlink()
 
     def _prepare(self):
         self.folder.mkdir(parents=True, exist_ok=True)

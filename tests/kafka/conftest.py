@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kafka import running
 from tests.kafka.broker import Broker
 from tests.kafka.client import Client
 from tests.kafka.java import MissingTool
@@ -45,6 +46,13 @@ def own(folder, request):
             shutil.rmtree(folder, ignore_errors=True)
         else:
             print(f"the broker's log: {folder}/broker.log")  # noqa: T201 - for whoever looks
+
+
+@pytest.fixture(params=running.CLIENTS)
+def client(request, monkeypatch):
+    """The client that reads, by its name; a test that asks for it runs with each."""
+    monkeypatch.setitem(running.chosen, "SOURCE", request.param)
+    return request.param
 
 
 @pytest.fixture

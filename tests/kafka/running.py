@@ -9,6 +9,8 @@ from tests.consumers.stored import query
 from tests.consumers.terminal import run_here, start
 
 CLASSES = "a,b,c"
+CLIENTS = ("kafka", "confluent")
+chosen = {"SOURCE": CLIENTS[0]}
 
 
 def annotation(number, label="a", **more):
@@ -28,16 +30,25 @@ def arguments(broker, *topics, start="earliest", classes=CLASSES):
 
 
 def follow(broker, *topics, cwd, flags=(), settings=None, **options):
-    """Read the topics up to their ends."""
+    """Read the topics up to their ends, with the chosen client."""
     return run_here(
-        *arguments(broker, *topics, **options), "--until-end", *flags, cwd=cwd, settings=settings
+        *arguments(broker, *topics, **options),
+        "--until-end",
+        *flags,
+        cwd=cwd,
+        settings=chosen | (settings or {}),
     )
 
 
 @contextlib.contextmanager
 def follow_on(broker, *topics, cwd, flags=(), settings=None, **options):
-    """A process that follows the topics until it is told to stop; killed where a test fails."""
-    process = start(*arguments(broker, *topics, **options), *flags, cwd=cwd, settings=settings)
+    """A process with the chosen client, until it is told to stop; killed where a test fails."""
+    process = start(
+        *arguments(broker, *topics, **options),
+        *flags,
+        cwd=cwd,
+        settings=chosen | (settings or {}),
+    )
     try:
         yield process
     finally:

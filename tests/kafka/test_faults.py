@@ -7,7 +7,16 @@ import pytest
 
 from tests.consumers.terminal import run_here
 from tests.kafka.broker import PASSWORD, USER, wait_for
-from tests.kafka.running import annotation, count, follow, offsets, rejections
+from tests.kafka.running import (
+    annotation,
+    chosen,
+    count,
+    follow,
+    offsets,
+    rejections,
+)
+
+both = pytest.mark.usefixtures("client")
 
 
 @pytest.fixture
@@ -23,7 +32,7 @@ def run_at(servers, cwd, *topics, **kafka):
     settings = {f"KAFKA__{name.upper()}": value for name, value in kafka.items()}
     named = [flag for topic in topics or ("t",) for flag in ("--topic", topic)]
     flags = ["--bootstrap-servers", servers, "--start", "earliest", "--until-end"]
-    return run_here("run", *named, *flags, cwd=cwd, settings=settings)
+    return run_here("run", *named, *flags, cwd=cwd, settings=chosen | settings)
 
 
 def test_no_topic(tmp_path):
@@ -43,12 +52,13 @@ def test_servers_that_are_none(servers, tmp_path):
     assert "bootstrap_servers" in ended.fault
 
 
+@both
 def test_a_missing_topic(broker, topic, tmp_path):
-    """A topic that does not exist is not made; a similar name is suggested."""
+    """A topic that does not exist is not made, nor a store for it; a similar name is suggested."""
     ended = run_at(broker.servers, tmp_path, f"{topic}x")
     assert ended.exit_code == 4
     assert ended.fault == f"topic {topic}x does not exist; did you mean {topic}?"
-    assert run_at(broker.servers, tmp_path, f"{topic}x").exit_code == 4
+    assert not list(tmp_path.iterdir()), "an empty store was left behind"
 
 
 def test_an_unreachable_broker(tmp_path):
@@ -100,6 +110,7 @@ def test_plain_text_spoken_to_in_tls(broker, topic, tmp_path):
     assert "speaks plain text, not TLS" in ended.fault
 
 
+@both
 def test_a_certificate_nobody_vouches_for(secured, topic, tmp_path):
     """A self-made certificate is refused, and taken once it is named."""
     ended = run_at(secured.tls, tmp_path, topic, security_protocol="SSL")
@@ -118,6 +129,7 @@ def test_a_certificate_file_that_is_none(broker, tmp_path):
     assert ended.fault.startswith("kafka: ssl_cafile cannot be used: No such file")
 
 
+@both
 def test_logging_in(secured, topic, tmp_path):
     """Wrong credentials are refused at once, without the password in the text; right ones work."""
     login = {"security_protocol": "SASL_PLAINTEXT", "sasl_username": USER}
@@ -134,6 +146,7 @@ def test_not_logging_in(secured, topic, tmp_path):
     assert (ended.exit_code, "does it want a login?" in ended.fault) == (4, True)
 
 
+@both
 def test_deleted_records_are_not_passed_over(broker, topic, tmp_path):
     """Where retention deleted unread records the run ends with 4; --skip-lost goes on, with a dead letter."""
     broker.produce(topic, [annotation(i) for i in range(5)])
@@ -146,12 +159,24 @@ def test_deleted_records_are_not_passed_over(broker, topic, tmp_path):
         assert "offsets 5 to 11 were deleted" in ended.fault
         assert "--skip-lost" in ended.fault
     assert offsets(tmp_path) == [(topic, 0, 5)]
-    ended = follow(broker, topic, cwd=tmp_path, start=None, flags=["--skip-lost", "--keep-going"])
+    ended = follow(broker, topic, cwd=tmp_path, start=None, flags=["--skip-lost"])
     assert ended.exit_code == 0
     assert rejections(tmp_path) == [(5, "unreadable")]
     assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 20)], 13)
 
 
+def test_a_gap_is_no_sign_of_another_schema(broker, topic, tmp_path):
+    """Where all that was left to read is gone, its dead letter does not stop the run."""
+    broker.produce(topic, [annotation(i) for i in range(5)])
+    follow(broker, topic, cwd=tmp_path)
+    broker.produce(topic, [annotation(i) for i in range(5, 20)])
+    broker.delete_records(topic, 20)
+    assert follow(broker, topic, cwd=tmp_path, flags=["--skip-lost"]).exit_code == 0
+    assert rejections(tmp_path) == [(5, "unreadable")]
+    assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 20)], 5)
+
+
+@both
 def test_a_recreated_topic(broker, topic, tmp_path):
     """A topic of the same name is another topic: its offsets mean other records."""
     broker.produce(topic, [annotation(i) for i in range(5)])
@@ -177,6 +202,7 @@ def test_a_topic_with_fewer_partitions(broker, tmp_path):
     assert (ended.exit_code, "created anew" in ended.fault) == (4, True)
 
 
+@both
 def test_a_damaged_batch_is_left_out(secured, topic, tmp_path):
     """A batch whose checksum is wrong becomes a dead letter; what stands around it is read."""
     for first in (0, 10, 20):
@@ -187,7 +213,7 @@ def test_a_damaged_batch_is_left_out(secured, topic, tmp_path):
     with path.open("r+b") as file:
         file.seek(at)
         file.write(b"X")
-    ended = follow(secured, topic, cwd=tmp_path, flags=["--keep-going"])
+    ended = follow(secured, topic, cwd=tmp_path)
     assert ended.exit_code == 0, ended.err
     [(offset, reason)] = rejections(tmp_path)
     assert (offset % 10, reason) == (0, "unreadable")

@@ -10,6 +10,7 @@ from tests.kafka.broker import wait_for
 from tests.kafka.client import send
 from tests.kafka.running import (
     annotation,
+    chosen,
     committed,
     count,
     follow,
@@ -18,7 +19,10 @@ from tests.kafka.running import (
     rejections,
 )
 
+both = pytest.mark.usefixtures("client")
 
+
+@both
 def test_every_partition_of_every_topic_is_read(broker, tmp_path):
     """Several topics and partitions are one stream; empty partitions have an offset, too."""
     one, two = broker.create(partitions=3), broker.create()
@@ -33,6 +37,7 @@ def test_every_partition_of_every_topic_is_read(broker, tmp_path):
     assert offsets(tmp_path) == sorted([(one, 0, 50), (one, 1, 50), (one, 2, 0), (two, 0, 50)])
 
 
+@both
 def test_coordinates_and_times_are_kept(broker, topic, tmp_path):
     """An annotation knows its topic, partition and offset; without a time it has that of its record."""
     with broker.producer() as producer:
@@ -45,6 +50,7 @@ def test_coordinates_and_times_are_kept(broker, topic, tmp_path):
     assert rows == [(topic, 0, 0, 1_700_000_000_123_000)]
 
 
+@both
 def test_a_second_run_goes_on(broker, topic, tmp_path):
     """Run again, it reads what is new; --start no longer matters."""
     broker.produce(topic, [annotation(i) for i in range(10)])
@@ -62,6 +68,7 @@ def test_without_a_stored_offset_start_must_be_said(broker, topic, tmp_path):
     assert "--start earliest or --start latest" in ended.fault
 
 
+@both
 def test_latest_is_remembered(broker, topic, tmp_path):
     """Started at latest, what comes afterwards is read, though the first run saw nothing."""
     broker.produce(topic, [annotation(1)])
@@ -71,6 +78,7 @@ def test_latest_is_remembered(broker, topic, tmp_path):
     assert query(tmp_path / "labelwatch.duckdb", "SELECT example_id FROM annotations") == [("x2",)]
 
 
+@both
 def test_a_topic_without_records_is_read(broker, topic, tmp_path):
     """A topic without records is no fault."""
     ended = follow(broker, topic, cwd=tmp_path)
@@ -78,6 +86,7 @@ def test_a_topic_without_records_is_read(broker, topic, tmp_path):
     assert offsets(tmp_path) == [(topic, 0, 0)]
 
 
+@both
 def test_poison_is_a_dead_letter(broker, topic, tmp_path):
     """A bad record is stored with its coordinates, and its neighbours are read."""
     broker.produce(topic, [annotation(1), b"{", (b"k", b"\xff"), b"", annotation(2)])
@@ -87,6 +96,7 @@ def test_poison_is_a_dead_letter(broker, topic, tmp_path):
     assert count(tmp_path) == 2
 
 
+@both
 def test_a_large_record_is_a_dead_letter(broker, tmp_path):
     """20 MB in one record are too large, and the stream goes on behind them."""
     topic = broker.create(max_message_bytes=33_554_432)
@@ -106,6 +116,7 @@ def test_records_of_another_schema_stop_the_run(broker, topic, tmp_path):
     assert count(tmp_path, "dead_letters") == 0
 
 
+@both
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 def test_compressed_topics_are_read(codec, broker, topic, tmp_path):
     """Every codec can be read."""
@@ -114,6 +125,7 @@ def test_compressed_topics_are_read(codec, broker, topic, tmp_path):
     assert count(tmp_path) == 500
 
 
+@both
 def test_the_key_is_the_example_id(broker, topic, tmp_path):
     """A record without example_id has its key's."""
     broker.produce(
@@ -123,6 +135,7 @@ def test_the_key_is_the_example_id(broker, topic, tmp_path):
     assert query(tmp_path / "labelwatch.duckdb", "SELECT example_id FROM annotations") == [("k1",)]
 
 
+@both
 def test_a_tombstone_deletes(broker, topic, tmp_path):
     """A record without value deletes what its key names; without a key it is a dead letter."""
     broker.produce(topic, [annotation(1), annotation(2), (b"x1", None), (b"", None)])
@@ -131,6 +144,7 @@ def test_a_tombstone_deletes(broker, topic, tmp_path):
     assert rejections(tmp_path) == [(3, "missing_field")]
 
 
+@both
 def test_aborted_records_are_not_read(broker, topic, tmp_path):
     """What a transaction sent counts when it is committed; aborted records never do."""
     with broker.producer(transactional_id=f"for {topic}") as producer:
@@ -148,6 +162,7 @@ def test_aborted_records_are_not_read(broker, topic, tmp_path):
     assert follow(broker, topic, cwd=tmp_path, start=None).err.startswith("0 records read")
 
 
+@both
 def test_compacted_offsets_have_holes(broker, topic, tmp_path):
     """Offsets need not follow one another: the next run goes on behind the last, whatever lies between."""
     broker.produce(topic, [annotation(i) for i in range(10)])
@@ -172,6 +187,7 @@ def test_redelivery_counts_once(broker, topic, tmp_path):
     assert after == before
 
 
+@both
 def test_offsets_are_told_to_the_broker(broker, topic, tmp_path):
     """Lag tools see the offsets of the group, as committed to the store."""
     broker.produce(topic, [annotation(i) for i in range(7)])
@@ -180,6 +196,7 @@ def test_offsets_are_told_to_the_broker(broker, topic, tmp_path):
     assert broker.committed(f"group-{topic}") == {(topic, 0): 7}
 
 
+@both
 def test_sigterm_ends_it_after_the_batch(broker, topic, tmp_path):
     """SIGTERM ends a run with 0; what was read is committed."""
     broker.produce(topic, [annotation(i) for i in range(20)])
@@ -193,6 +210,7 @@ def test_sigterm_ends_it_after_the_batch(broker, topic, tmp_path):
     assert count(tmp_path) == 20
 
 
+@both
 def test_new_partitions_are_picked_up(broker, topic, tmp_path):
     """A partition that comes while a run goes on is read from its beginning."""
     with follow_on(broker, topic, cwd=tmp_path, settings={"KAFKA__REFRESH_S": 0.2}) as process:
@@ -231,7 +249,13 @@ def test_validate_reads_a_topic(broker, topic, tmp_path):
     """`validate --topic` says what would become of the records, and leaves nothing behind."""
     broker.produce(topic, [annotation(1), annotation(2), b"{"])
     ended = run_here(
-        "validate", "--topic", topic, "--bootstrap-servers", broker.servers, cwd=tmp_path
+        "validate",
+        "--topic",
+        topic,
+        "--bootstrap-servers",
+        broker.servers,
+        cwd=tmp_path,
+        settings=chosen,
     )
     assert ended.exit_code == 0
     assert ended.out.startswith("3 records: 2 would be accepted, 1 rejected")

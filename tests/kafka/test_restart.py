@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.consumers.terminal import finish
 from tests.kafka.broker import wait_for
 from tests.kafka.running import annotation, committed, count, follow, follow_on, offsets
 
 LATE_S = 120.0
 
+LARGE = "x" * 200_000
 
+
+@pytest.mark.usefixtures("client")
 def test_a_killed_broker_is_waited_for(own_broker, tmp_path):
     """Killed and started again, the broker is missed once and met once, and no record is lost or doubled."""
     topic = own_broker.create()
@@ -51,3 +56,41 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(own_broker, tmp_path):
     assert (ended.exit_code, ended.err.count("answers again")) == (0, 1)
     assert follow(own_broker, topic, cwd=tmp_path, start=None).exit_code == 0
     assert count(tmp_path) == 1
+
+
+@pytest.mark.usefixtures("client")
+def test_a_run_that_is_to_end_does_not_wait_for_ever(own_broker, tmp_path):
+    """A broker that dies under --until-end ends it with 4 after away_s; what was read is committed."""
+    topic = own_broker.create()
+    # More than any client fetches ahead.
+    own_broker.produce(topic, [annotation(i, text=LARGE) for i in range(300)])
+    settings = {"BATCH_SIZE_MAX": 5, "KAFKA__AWAY_S": 0.5}
+    with follow_on(
+        own_broker, topic, cwd=tmp_path, flags=["--until-end"], settings=settings
+    ) as process:
+        wait_for(lambda: committed(tmp_path) >= 3)
+        own_broker.kill()
+        ended = finish(process)
+    assert ended.exit_code == 4
+    last = ended.err.splitlines()[-1]
+    assert "Waited 0.5 s (kafka.away_s)" in last
+    assert "what was read is committed: run again to go on" in last
+    assert 3 <= count(tmp_path) < 300
+    own_broker.start()
+    assert follow(own_broker, topic, cwd=tmp_path, start=None).exit_code == 0
+    assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 300)], 300)
+
+
+def test_a_truncated_topic_is_no_place_to_go_on(own_broker, tmp_path):
+    """Where the broker has lost records that the store counts, the run ends with 4 and changes nothing."""
+    topic = own_broker.create()
+    own_broker.produce(topic, [annotation(i) for i in range(9)])
+    follow(own_broker, topic, cwd=tmp_path)
+    own_broker.stop()
+    own_broker.truncate(topic)
+    own_broker.start()
+    own_broker.produce(topic, [annotation(i) for i in range(5)])
+    ended = follow(own_broker, topic, cwd=tmp_path, start=None)
+    assert ended.exit_code == 4
+    assert "ends at offset 5, but the store has read up to 9" in ended.fault
+    assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 9)], 9)
