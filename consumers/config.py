@@ -46,10 +46,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start: Literal["stored", "earliest", "latest"] = "stored"
     """Where partitions without a stored offset begin; stored: nowhere, that is an error."""
     group_id: Name | None = "labelwatch"
-    """Under which name offsets are committed, for lag tools only; the store's offsets are the truth.
-
-    Give each store its own: two under one name lose nothing, but lag tools see now the one, now the other.
-    """
+    """Under which name offsets are committed, for lag tools only; give each store its own."""
     findings_topic: Name | None = None
     """Where changes of flags are published to; unset: nowhere."""
     dead_letters_topic: Name | None = None
@@ -105,8 +102,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unlabelled_max: Positive = 5_000_000
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name | None = None
-    """DuckDB's memory; unset: 96 MB, and 24 bytes an annotation."""
-    checkpoint_bytes: Positive = 64 << 20
+    """DuckDB's memory; unset: what it needs, some 100 MB and 24 bytes an annotation."""
+    checkpoint_bytes: Positive = 32 << 20
     """Bytes of write-ahead log above which it is folded into the database."""
     mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30
     """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""

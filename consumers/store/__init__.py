@@ -14,9 +14,10 @@ from consumers.ports import Position
 from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
-from consumers.store.connection import connect, memory_for, translated
+from consumers.store.connection import connect, translated
 from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
+from consumers.store.memory_limit import Files, MemoryLimit
 from consumers.store.migrate import create, migrate
 from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from monitor.pipeline import Step
     from monitor.state import Limits, State
 
-CHECKPOINT_BYTES = 64 << 20
-_FILE_BYTES_PER_ROW = 80
+CHECKPOINT_BYTES = 32 << 20
 
 __all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
 
@@ -50,12 +50,10 @@ class Store:
         self.path = path
         self._lock = lock
         self._checkpoint_bytes = checkpoint_bytes
-        self._memory_limit = memory_limit
         if not path.exists():
             create(path)
-        # A guess, until it is known how many there are.
-        self._fitted_rows = path.stat().st_size // _FILE_BYTES_PER_ROW
-        self._db = connect(path, memory_limit or memory_for(self._fitted_rows))
+        files = Files.of(path)
+        self._db = connect(path, memory_limit or f"{files.needed_bytes}B")
         try:
             with translated(path):
                 migrate(self._db)
@@ -68,9 +66,10 @@ class Store:
         except BaseException:
             self._db.close()
             raise
-        tables = Tables(self._db)
-        self._committer = Committer(tables, self._settings, counters)
-        self.outbox = Outbox(self._db, tables)
+        self._memory = MemoryLimit(self._db, files, is_fixed=memory_limit is not None)
+        self._tables = Tables(self._db, self._memory)
+        self._committer = Committer(self._tables, self._settings, counters)
+        self.outbox = Outbox(self._db, self._tables)
 
     @staticmethod
     def open(
@@ -129,7 +128,7 @@ class Store:
             load.check(self._db, state, flags)
             class_count = len(load.column(self._db, sql.CLASSES))
         self._committer.remember(state, class_count=class_count)
-        self._fit_memory(state)
+        self._memory.fit(state.ledger.annotations.size, self._committer.large)
         return state
 
     def rebuild(self, shape: dict[str, Any], limits: Limits, grow: Grow | None = None) -> State:
@@ -139,12 +138,14 @@ class Store:
         """
         with translated(self.path):
             check_classes(self._db, shape["classes"])
+            # In one transaction any row may be written anew.
+            self._memory.hold(self.path.stat().st_size)
             txn_id = self._begin()
             renumber(self._db, shape["classes"])
             self._reshape(shape)
             state = load.empty_state(self._db, shape, limits, Ledger(grow))
             flags = load.fill(self._db, state)
-            recompute(self._db, state, flags, txn_id)
+            recompute(self._db, self._tables, state, flags, txn_id)
             self._committer.remember(state, class_count=len(load.column(self._db, sql.CLASSES)))
             self._committer.write_names(state)
             self._commit(txn_id)
@@ -179,7 +180,7 @@ class Store:
             self.outbox.write()
             crash.point("store.inserted")
             self._commit(txn_id)
-            self._fit_memory(state)
+            self._memory.fit(state.ledger.annotations.size, self._committer.large)
         self._committer.remember(state, class_count=len(state.classes))
 
     def begin_publishing(self, streams: Iterable[Stream]) -> None:
@@ -209,6 +210,7 @@ class Store:
         if wal.exists() and wal.stat().st_size > limit:
             with translated(self.path):
                 self._db.execute("CHECKPOINT")
+                self._memory.release()
             crash.point("store.checkpointed")
 
     def parity(self, collision: str) -> int:
@@ -221,13 +223,6 @@ class Store:
         self._db.close()
         self._mark.close()
         self._lock.release()
-
-    def _fit_memory(self, state: State) -> None:
-        """Where nobody has set DuckDB's memory, let it grow with the store."""
-        row_count = state.ledger.annotations.size
-        if self._memory_limit is None and not row_count <= self._fitted_rows <= 2 * row_count:
-            self._fitted_rows = row_count + row_count // 4
-            self._db.execute(f"SET memory_limit = '{memory_for(self._fitted_rows)}'")
 
     def _begin(self) -> int:
         txn_id = self.txn_id + 1

@@ -12,6 +12,7 @@ from consumers.arrow import pa
 from consumers.store import load, rows
 from consumers.store import statements as sql
 from consumers.store.letters import dead_letter_table
+from consumers.store.memory_limit import Large, large_in
 from monitor.statistics.class_statistics import ClassStatistics
 from monitor.statistics.confident_joint import ConfidentJoint
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from monitor.pipeline import Step
     from monitor.state import State
     from monitor.statistics.class_statistics import Counts
+
+
+_LARGE_TOTAL, _LARGEST = "large_bytes", "largest_bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,18 @@ class Committer:
         self.settings = settings
         self.counters = counters
 
+    @property
+    def large(self) -> Large:
+        """The large values that the store holds, or once held."""
+        return Large(self.counters.get(_LARGE_TOTAL, 0), self.counters.get(_LARGEST, 0))
+
     def write(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
         """Everything that a step changed, inside a transaction of the caller."""
         self.write_names(state)
-        self._write_facts(step, state, txn_id)
+        large = self._write_facts(step, state, txn_id)
         self._write_flags(step, state, txn_id)
-        self._write_arrival(step, state, arrival, txn_id)
+        large += self._write_arrival(step, state, arrival, txn_id)
+        self._write_counters(step, arrival, large)
 
     def remember(self, state: State, *, class_count: int) -> None:
         """What the store holds now, so that the next commit writes only what is new."""
@@ -147,7 +157,7 @@ class Committer:
         )
         self._tables.replace("setting", sql.DELETE_SETTINGS, batch)
 
-    def _write_facts(self, step: Step, state: State, txn_id: int) -> None:
+    def _write_facts(self, step: Step, state: State, txn_id: int) -> Large:
         annotations = rows.annotation_table(step, state, txn_id)
         written = step.annotations.annotation[step.outcome.annotation_wins]
         rewritten = written[written < step.annotation_start]
@@ -168,6 +178,7 @@ class Committer:
         reviews = rows.review_table(step, txn_id)
         if reviews is not None:
             self._tables.insert("review", reviews)
+        return Large() if details is None else large_in(details)
 
     def _write_flags(self, step: Step, state: State, txn_id: int) -> None:
         goes, comes = rows.verdict_tables(state.label_issues)
@@ -201,7 +212,7 @@ class Committer:
             "joint", cells.filter(pa.array(stratum.joint.count.reshape(-1)[changed] > 0))
         )
 
-    def _write_arrival(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
+    def _write_arrival(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> Large:
         sources = np.array(
             [state.partitions.index(each) for each in arrival.records.partitions], np.int32
         )
@@ -215,14 +226,20 @@ class Committer:
         self._tables.replace(
             "position", sql.DELETE_POSITIONS, _position_table(arrival.positions, state)
         )
+        return large_in(letters) if txn_ids is None else Large()
+
+    def _write_counters(self, step: Step, arrival: Arrival, large: Large) -> None:
         outcome = step.outcome
+        # Letters that are read again were counted when they came.
+        is_redrive = arrival.letter_txn_ids is not None
         more = {
             "accepted": len(step.batch),
-            # A letter that is read again was counted when it came.
-            "rejected": len(step.rejections) - (0 if txn_ids is None else count),
+            "rejected": len(step.rejections) - is_redrive * len(arrival.records),
             "redelivered": outcome.redelivery_count,
             "stale": outcome.stale_count,
             "predictions_dropped": step.dropped_prediction_count,
+            _LARGE_TOTAL: large.total,
+            _LARGEST: max(0, large.largest - self.counters.get(_LARGEST, 0)),
         }
         changed = {name: self.counters.get(name, 0) + n for name, n in more.items() if n}
         self.counters |= changed

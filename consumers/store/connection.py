@@ -16,13 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NEVER = "1TB"
-_MEMORY_MB, _MEMORY_BYTES_PER_ROW = 96, 24
 _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
-
-
-def memory_for(row_count: int) -> str:
-    """What DuckDB needs to write so many annotations; with more it would keep copies of what it wrote."""
-    return f"{_MEMORY_MB + row_count * _MEMORY_BYTES_PER_ROW // 1_000_000}MB"
 
 
 def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 
 from consumers.arrow import pa

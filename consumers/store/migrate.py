@@ -11,7 +11,8 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from consumers.errors import StoreError
-from consumers.store.connection import connect, memory_for, translated
+from consumers.store.connection import connect, translated
+from consumers.store.memory_limit import needed_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ def create(path: Path) -> None:
     _discard(unfinished)
     try:
         with translated(path):
-            db = connect(unfinished, memory_for(0))
+            db = connect(unfinished, f"{needed_bytes(0)}B")
             migrate(db)
             identity = json.dumps(uuid.uuid4().hex)
             db.execute("INSERT INTO store.setting VALUES ('store_id', ?)", [identity])

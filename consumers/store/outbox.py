@@ -98,7 +98,8 @@ class Outbox:
 
     def _letters(self, cursor: Cursor) -> tuple[list[Message], Cursor]:
         txn_id, source, position = cursor
-        letters = letters_after(self._db, (txn_id, source, position), Wanted(ROWS_MAX, BYTES_MAX))
+        wanted = Wanted(ROWS_MAX, BYTES_MAX)
+        letters = letters_after(self._db, (txn_id, source, position), wanted)
         if letters:
             cursor = letters[-1].place
         return [letter_message(letter) for letter in letters], cursor

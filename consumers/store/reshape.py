@@ -13,11 +13,11 @@ from consumers.arrow import pa
 from consumers.errors import UsageError
 from consumers.store import load, rows
 from consumers.store import statements as sql
-from consumers.store.tables import Tables
 
 if TYPE_CHECKING:
     import duckdb
 
+    from consumers.store.tables import Tables
     from monitor.detectors.protocol import Flags
     from monitor.state import State
 
@@ -46,10 +46,13 @@ def renumber(db: duckdb.DuckDBPyConnection, names: list[str] | None) -> None:
 
 
 def recompute(
-    db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...], txn_id: int
+    db: duckdb.DuckDBPyConnection,
+    tables: Tables,
+    state: State,
+    flags: tuple[Flags, ...],
+    txn_id: int,
 ) -> None:
     """Write what follows from the facts; flags that differ from those that stood become findings."""
-    tables = Tables(db)
     db.execute(sql.REMEMBER_FLAGS)
     for table in sql.DERIVED:
         db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names

@@ -9,6 +9,7 @@ from consumers.arrow import pa
 if TYPE_CHECKING:
     import duckdb
 
+    from consumers.store.memory_limit import MemoryLimit
     from monitor.tables import Rows
 
 
@@ -34,13 +35,15 @@ class Tables:
     Statements read the rows that are meant for table x as `batch_x`; their columns never change.
     """
 
-    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, memory: MemoryLimit) -> None:
         self._db = db
+        self._memory = memory
         self._batches: dict[str, _Batch] = {}
 
     def insert(self, table: str, batch: pa.Table) -> None:
         """Append all rows of an Arrow table; its columns are in the order of the table's."""
         if len(batch):
+            self._memory.hold(batch.nbytes)
             self._show(table, batch)
             self._db.execute(f"INSERT INTO store.{table} SELECT * FROM batch_{table}")  # noqa: S608 - our own names
 

@@ -1,0 +1,114 @@
+"""DuckDB's memory, where nobody has set it: what it needs now.
+
+Any fixed limit is too small for what may come, or is filled with copies of what was written. Needed
+are a few megabytes, something for each annotation (which rows are deleted), what was written since
+the last checkpoint, and room for a vector of large values: DuckDB reads and folds in so many at a time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+
+from consumers.arrow import pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_BYTES, _BYTES_PER_ROW, _FILE_BYTES_PER_ROW = 64_000_000, 24, 80
+_PER_HELD_BYTE, _PER_LARGE_BYTE = 1.5, 4
+_LARGE = 4_096
+_STEP = 16_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Large:
+    """How many bytes stand in values of more than a page, and in the largest of them."""
+
+    total: int = 0
+    largest: int = 0
+
+    def __add__(self, other: Large) -> Large:
+        return Large(self.total + other.total, max(self.largest, other.largest))
+
+
+def large_in(batch: pa.Table) -> Large:
+    """The large values of a batch."""
+    found = Large()
+    for lengths in _lengths(batch):
+        large = lengths[lengths > _LARGE]
+        found += Large(int(large.sum()), int(large.max(initial=0)))
+    return found
+
+
+def _lengths(batch: pa.Table) -> Iterator[NDArray[np.int32]]:
+    for column in batch.columns:
+        if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+            for chunk in filter(len, column.chunks):
+                offsets = np.frombuffer(chunk.buffers()[1], np.int32)
+                yield np.diff(offsets[chunk.offset : chunk.offset + len(chunk) + 1])
+
+
+def needed_bytes(row_count: int, held_bytes: int = 0, large: Large | None = None) -> int:
+    """For so many annotations, so many bytes that wait for a checkpoint, and these large values."""
+    large = large or Large()
+    vector = min(large.total, large.largest * duckdb.__standard_vector_size__)
+    held = round(held_bytes * _PER_HELD_BYTE)
+    return _BYTES + row_count * _BYTES_PER_ROW + held + vector * _PER_LARGE_BYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is known of a store by the sizes of its files: a guess, until it is loaded."""
+
+    row_count: int
+    held_bytes: int
+
+    @staticmethod
+    def of(path: Path) -> Files:
+        """Those of a database and its write-ahead log."""
+        wal = path.with_name(f"{path.name}.wal")
+        row_count = path.stat().st_size // _FILE_BYTES_PER_ROW
+        return Files(row_count, wal.stat().st_size if wal.exists() else 0)
+
+    @property
+    def needed_bytes(self) -> int:
+        """Memory to open them with."""
+        return needed_bytes(self.row_count, self.held_bytes)
+
+
+class MemoryLimit:
+    """Sets the limit of a connection, which has that of its files now. Where `is_fixed` it does nothing."""
+
+    def __init__(self, db: duckdb.DuckDBPyConnection, files: Files, *, is_fixed: bool) -> None:
+        self._db = db
+        self._is_fixed = is_fixed
+        self._row_count, self._held, self._large = files.row_count, files.held_bytes, Large()
+        self._limit = files.needed_bytes
+
+    def fit(self, row_count: int, large: Large) -> None:
+        """There are so many annotations now, and such values."""
+        self._row_count, self._large = row_count, large
+        self._set()
+
+    def hold(self, byte_count: int) -> None:
+        """So many bytes are about to be written."""
+        self._held += byte_count
+        self._set()
+
+    def release(self) -> None:
+        """All that was written is in the file now."""
+        self._held = 0
+        self._set()
+
+    def _set(self) -> None:
+        needed = needed_bytes(self._row_count, self._held, self._large)
+        if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
+            self._limit = needed + _STEP
+            self._db.execute(f"SET memory_limit = '{self._limit}B'")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from consumers.arrow import pa
+from consumers.store.memory_limit import Large, large_in, needed_bytes
+from tests.consumers.stored import query, write_jsonl
+from tests.consumers.terminal import run_apart
+
+SIZE = 1_000_000
+
+
+def test_large_values_are_stored_and_read_again(tmp_path):
+    """Where no memory_limit is set, a hundred texts and a hundred letters of a megabyte each are no matter."""
+    event = {"example_id": "x", "label": "a", "text": "t" * SIZE}
+    write_jsonl(
+        tmp_path / "e.jsonl",
+        (
+            event | {"example_id": f"x{i}", "pred_probs": {"a": 0.5, "b": 0.5 - (i % 2) / 4}}
+            for i in range(200)
+        ),
+    )
+    ended = run_apart("replay", "e.jsonl", cwd=tmp_path)
+    assert ended.exit_code == 0, ended
+    store = tmp_path / "labelwatch.duckdb"
+    assert query(store, "SELECT count(*), sum(length(text)) FROM annotations") == [
+        (100, 100 * SIZE)
+    ]
+    ended = run_apart("dead-letters", "redrive", cwd=tmp_path)
+    assert ended.exit_code == 0, ended
+    assert query(store, "SELECT count(*), sum(value_size) > 100 * 1e6 FROM dead_letters") == [
+        (100, True)
+    ]
+
+
+def test_only_large_values_count():
+    """Values up to a page need no room of their own; a slice of a table has its own values only."""
+    table = pa.table(
+        {"a": pa.array(["x" * 5_000, None, "x", "x" * 9_000]), "b": pa.array([1, 2, 3, 4])}
+    )
+    assert large_in(table) == Large(14_000, 9_000)
+    assert large_in(table.slice(1, 2)) == Large()
+    assert large_in(table.slice(3)) == Large(9_000, 9_000)
+    assert large_in(table.slice(0, 0)) == Large()
+
+
+def test_room_is_made_for_what_there_is():
+    """A few large values need room for themselves, many need room for as many as are read at a time."""
+    none = needed_bytes(0)
+    assert needed_bytes(0, 0, Large(SIZE, SIZE)) == none + 4 * SIZE
+    assert needed_bytes(0, 0, Large(10**12, SIZE)) == none + 4 * 2_048 * SIZE
+    assert needed_bytes(10**6) == none + 24 * 10**6
+    assert needed_bytes(0, 10**6) == none + 1_500_000
