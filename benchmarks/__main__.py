@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import exact, footprint, kafka, kernel, replay
 from benchmarks.report import as_text, rewrite, save
-from benchmarks.sizes import FULL, LARGE_FOOTPRINTS, QUICK
+from benchmarks.sizes import FULL, QUICK
 
 BENCHMARKS = {
     "kernel": kernel.measure,
@@ -29,8 +28,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
     sizes = QUICK if options.quick else FULL
-    if options.large:
-        sizes = dataclasses.replace(sizes, footprint_counts=LARGE_FOOTPRINTS)
     for name in options.names or BENCHMARKS:
         start = time.monotonic()
         report = BENCHMARKS[name](sizes)
@@ -48,7 +45,6 @@ def _options() -> argparse.Namespace:
         "names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS) + "; all by default"
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything run?")
-    parser.add_argument("--large", action="store_true", help="memory and restart at 10 M as well")
     parser.add_argument("--results", type=Path, metavar="DIR", help="where the JSON goes")
     parser.add_argument("--page", type=Path, metavar="FILE", help="the page to rewrite")
     options = parser.parse_args()

@@ -53,9 +53,8 @@ FULL = Sizes(
         Plan("list", with_text=False, event_count=1_050_000, run_count=5, with_corrections=False),
         Plan("list", with_text=False, event_count=1_000_000, run_count=3),
     ),
-    footprint_counts=(1_000_000,),
+    footprint_counts=(1_000_000, 10_000_000),
 )
-LARGE_FOOTPRINTS = (1_000_000, 10_000_000)
 QUICK = Sizes(
     run_count=2,
     batch_size=200,

@@ -8,7 +8,7 @@ truth.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,8 +24,6 @@ from monitor.pipeline import read, step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
     from consumers.outlet import Outlet
     from consumers.ports import Source
@@ -193,15 +191,4 @@ def _unread(records: Records, next_offsets: Mapping[Partition, int]) -> Records:
     """Without records that were consumed before: a redelivery after a crash, not news."""
     floors = np.array([next_offsets.get(place, 0) for place in records.partitions], np.int64)
     is_unread = records.offsets >= floors[records.partition_index]
-    return records if is_unread.all() else _take(records, np.flatnonzero(is_unread))
-
-
-def _take(records: Records, at: NDArray[np.int64]) -> Records:
-    return replace(
-        records,
-        values=[records.values[i] for i in at],
-        keys=[records.keys[i] for i in at],
-        offsets=records.offsets[at],
-        timestamps_us=records.timestamps_us[at],
-        partition_index=records.partition_index[at],
-    )
+    return records if is_unread.all() else records.take(np.flatnonzero(is_unread))

@@ -7,7 +7,7 @@ A *rejection* says why a record could not become one; it is data, stored beside 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -169,3 +169,14 @@ class Records:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def take(self, at: NDArray[np.int64]) -> Records:
+        """The records at these positions."""
+        return replace(
+            self,
+            values=[self.values[i] for i in at],
+            keys=[self.keys[i] for i in at],
+            offsets=self.offsets[at],
+            timestamps_us=self.timestamps_us[at],
+            partition_index=self.partition_index[at],
+        )

@@ -11,7 +11,7 @@ from consumers.config import read_settings
 from consumers.ports import Stream
 
 if TYPE_CHECKING:
-    from consumers.config import Settings
+    from consumers.config import KafkaSettings, Settings
     from consumers.kafka import KafkaSource
     from consumers.ports import Publisher
 
@@ -49,15 +49,19 @@ def topic_source(settings: Settings, *, until_end: bool, skip_lost: bool = False
 
 def topic_publishers(settings: Settings) -> dict[Stream, Publisher]:
     """The output topics that are configured."""
-    from consumers.kafka import KafkaPublisher  # noqa: PLC0415 - as above
-
     kafka = settings.kafka
     topics = {
         Stream.FINDINGS: kafka.findings_topic,
         Stream.DEAD_LETTERS: kafka.dead_letters_topic,
     }
     return {
-        stream: KafkaPublisher(kafka, topic, f"kafka.{stream}_topic")
+        stream: _publisher(kafka, topic, stream)
         for stream, topic in topics.items()
         if topic is not None
     }
+
+
+def _publisher(settings: KafkaSettings, topic: str, stream: Stream) -> Publisher:
+    from consumers.kafka.publisher import KafkaPublisher  # noqa: PLC0415 - as above
+
+    return KafkaPublisher(settings, topic, f"kafka.{stream}_topic")

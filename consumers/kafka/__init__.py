@@ -16,7 +16,6 @@ watchdog.py    ends a process whose client never returns
 """
 
 from consumers.kafka.clients import connector
-from consumers.kafka.publisher import KafkaPublisher
 from consumers.kafka.source import KafkaSource
 
-__all__ = ["KafkaPublisher", "KafkaSource", "connector"]
+__all__ = ["KafkaSource", "connector"]

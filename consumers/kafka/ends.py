@@ -20,17 +20,7 @@ def cut(records: Records, ends: Mapping[Partition, int]) -> Records:
     """Without what came after the ends."""
     limits = np.array([ends.get(place, _NO_END) for place in records.partitions], np.int64)
     is_within = records.offsets < limits[records.partition_index]
-    if is_within.all():
-        return records
-    at = np.flatnonzero(is_within)
-    return replace(
-        records,
-        values=[records.values[i] for i in at],
-        keys=[records.keys[i] for i in at],
-        offsets=records.offsets[at],
-        timestamps_us=records.timestamps_us[at],
-        partition_index=records.partition_index[at],
-    )
+    return records if is_within.all() else records.take(np.flatnonzero(is_within))
 
 
 def moved(

@@ -279,7 +279,8 @@ def _key_columns(keys: OrderKeys) -> dict[str, NDArray[Any]]:
 
 def _content_columns(ledger: Ledger, content: Rows) -> dict[str, pa.Array]:
     has_none = content < 0
-    ids = ledger.content_ids.ids(np.where(has_none, 0, content))
+    ids = np.zeros((content.size, 2), np.uint64)
+    ids[~has_none] = ledger.content_ids.ids(content[~has_none])
     return {
         "content_low": pa.array(ids[:, 0], mask=has_none),
         "content_high": pa.array(ids[:, 1], mask=has_none),

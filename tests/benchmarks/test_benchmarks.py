@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("kernel", "exact", "replay", "footprint")
+NAMES = ("kernel", "exact", "replay", "kafka", "footprint")
 COLUMNS = ["what", "measured", "anchor", "ratio", "bar", "goal", "met"]
 
 

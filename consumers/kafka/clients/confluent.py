@@ -20,7 +20,6 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumers.errors import LabelwatchError
 from consumers.kafka import faults
-from consumers.kafka.clients import python
 from consumers.kafka.clients.confluent_columns import Columns, after
 from consumers.kafka.clients.confluent_faults import fault, translated
 from consumers.kafka.clients.confluent_settings import common, reading
@@ -193,6 +192,8 @@ class ConfluentClient:
 
     def _damage(self, place: Partition, offset: int, text: str) -> Exception:
         """The client says where a damaged batch begins and stays there; kafka-python knows where it ends."""
+        from consumers.kafka.clients import python  # noqa: PLC0415 - a third of a second, seldom needed
+
         try:
             other = python.PythonClient(self._settings, None)
             try:

@@ -9,7 +9,7 @@ SIZE = 1_000_000
 
 
 def test_large_values_are_stored_and_read_again(tmp_path):
-    """Where no memory_limit is set, a hundred texts and a hundred letters of a megabyte each are no matter."""
+    """Where no memory_limit is set, hundreds of texts and letters of a megabyte each are no matter."""
     event = {"example_id": "x", "label": "a", "text": "t" * SIZE}
     write_jsonl(
         tmp_path / "e.jsonl",
