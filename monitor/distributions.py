@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from monitor.events import Event, EventType, Reason, TopK
 from monitor.units import fault_of, quantise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,7 +43,9 @@ class Distributions:
         self.rows = np.arange(len(forms))
         if len(given) < len(forms):
             self.rows = np.array([i for i, form in enumerate(forms) if form is not None], np.int64)
-        values: list[Sequence[float]] = list(map(_values, given))
+        values: Sequence[Sequence[float]] = (
+            cast("list[list[float]]", given) if self.are_lists else list(map(_values, given))
+        )
         self.sizes = np.fromiter(map(len, values), np.int64, len(values))
         self.is_partial = np.zeros(len(given), np.bool_)
         if TopK in kinds:
@@ -52,21 +54,24 @@ class Distributions:
         self.flat = np.fromiter(chain.from_iterable(values), np.float64, count)
         self.faults = dict(self._faults())
 
-    def _faults(self) -> list[tuple[int, Fault]]:
+    def _faults(self) -> Iterator[tuple[int, Fault]]:
         """The faults of rows that are no distribution: one matrix where all have one length."""
-        faults = []
-        starts = np.concatenate(([0], np.cumsum(self.sizes)))
-        for size in set(self.sizes.tolist()):
-            of_size = np.flatnonzero(self.sizes == size)
-            cells = starts[of_size][:, None] + np.arange(size)
-            rows = (
-                self.flat[cells] if of_size.size < self.sizes.size else self.flat.reshape(-1, size)
-            )
-            found = fault_of(rows, self.is_partial[of_size])
-            for i in np.flatnonzero(found != None):  # noqa: E711 - an elementwise comparison
-                text = _TEXT[found[i]].format(total=sum(rows[i].tolist()))
-                faults.append((int(self.rows[of_size[i]]), Fault(found[i], text)))
-        return faults
+        sizes = self.sizes
+        if sizes.size and (sizes == sizes[0]).all():
+            yield from self._faults_in(self.flat.reshape(sizes.size, -1), np.arange(sizes.size))
+            return
+        starts = np.cumsum(sizes) - sizes
+        for size in set(sizes.tolist()):
+            at = np.flatnonzero(sizes == size)
+            yield from self._faults_in(self.flat[starts[at][:, None] + np.arange(size)], at)
+
+    def _faults_in(
+        self, rows: NDArray[np.float64], at: NDArray[np.int64]
+    ) -> Iterator[tuple[int, Fault]]:
+        found = fault_of(rows, self.is_partial[at])
+        for i in np.flatnonzero(found != None):  # noqa: E711 - an elementwise comparison
+            text = _TEXT[found[i]].format(total=sum(rows[i].tolist()))
+            yield int(self.rows[at[i]]), Fault(found[i], text)
 
     def dense(
         self, keep: NDArray[np.int64], columns: dict[int, list[int]], width: int
@@ -76,11 +81,12 @@ class Distributions:
         `columns` names the class of each value of an event; an event without an entry is aligned.
         """
         number = np.full(self.count, -1, np.int32)
-        is_kept = np.isin(self.rows, keep)
+        is_kept = np.ones(self.rows.size, np.bool_)
+        if keep.size < self.count:
+            is_kept = np.isin(self.rows, keep)
         rows = self.rows[is_kept]
         number[rows] = np.arange(rows.size)
-        of_value = np.repeat(is_kept, self.sizes)
-        flat = self.flat if is_kept.all() else self.flat[of_value]
+        flat = self.flat if is_kept.all() else self.flat[np.repeat(is_kept, self.sizes)]
         if not columns and flat.size == rows.size * width:
             probabilities = flat.reshape(rows.size, width)
         else:

@@ -70,7 +70,9 @@ def validate(
     table = Distributions(kept)
     faults = {**table.faults, **faults}
     given, columns = _look_up(kept, table, classes, faults)
-    keep = np.setdiff1d(np.arange(len(kept)), list(faults), assume_unique=True)
+    keep = np.arange(len(kept))
+    if faults:
+        keep = np.setdiff1d(keep, list(faults), assume_unique=True)
     rejections += [
         Rejection(int(position[i]), fault.reason, fault.error)
         for i, fault in sorted(faults.items())
