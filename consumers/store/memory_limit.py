@@ -7,6 +7,7 @@ the last checkpoint, and room for a vector of large values: DuckDB reads and fol
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,5 +111,7 @@ class MemoryLimit:
     def _set(self) -> None:
         needed = needed_bytes(self._row_count, self._held, self._large)
         if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
-            self._limit = needed + _STEP
-            self._db.execute(f"SET memory_limit = '{self._limit}B'")
+            # A lower one is refused while more than that is in use: then it stays as it is.
+            with contextlib.suppress(duckdb.OutOfMemoryException):
+                self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
+                self._limit = needed + _STEP

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import duckdb
+
 from consumers.arrow import pa
-from consumers.store.memory_limit import Large, large_in, needed_bytes
+from consumers.store.memory_limit import Files, Large, MemoryLimit, large_in, needed_bytes
 from tests.consumers.stored import query, write_jsonl
 from tests.consumers.terminal import run_apart
 
@@ -29,6 +31,25 @@ def test_large_values_are_stored_and_read_again(tmp_path):
     assert query(store, "SELECT count(*), sum(value_size) > 100 * 1e6 FROM dead_letters") == [
         (100, True)
     ]
+
+
+def test_what_is_in_use_stays():
+    """A limit that cannot be lowered now is lowered later."""
+    with duckdb.connect(config={"temp_directory": "", "memory_limit": "1GB"}) as db:
+        db.execute("CREATE TABLE t AS SELECT random() AS x FROM range(30_000_000)")
+        memory = MemoryLimit(db, Files(10**7, 10**9), is_fixed=False)
+        memory.fit(0, Large())
+        assert limit_mb(db) > 900
+        db.execute("DROP TABLE t")
+        memory.release()
+        assert limit_mb(db) < 100
+
+
+def limit_mb(db):
+    """The limit in effect."""
+    (text,) = db.execute("SELECT current_setting('memory_limit')").fetchone()
+    number, unit = text.split()
+    return float(number) * {"MiB": 1, "GiB": 1_024}[unit]
 
 
 def test_only_large_values_count():
