@@ -37,7 +37,7 @@ def test_what_is_in_use_stays():
     """A limit that cannot be lowered now is lowered later."""
     with duckdb.connect(config={"temp_directory": "", "memory_limit": "1GB"}) as db:
         db.execute("CREATE TABLE t AS SELECT random() AS x FROM range(30_000_000)")
-        memory = MemoryLimit(db, Files(10**7, 10**9), is_fixed=False)
+        memory = MemoryLimit(db, Files(10**7, 0), is_fixed=False)
         memory.fit(0, Large())
         assert limit_mb(db) > 900
         db.execute("DROP TABLE t")
