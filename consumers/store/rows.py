@@ -12,6 +12,7 @@ from consumers.arrow import pa
 from monitor.changes import Cause
 from monitor.detectors.label_issues import INACTIVE
 from monitor.detectors.protocol import Action
+from monitor.distinct import run_of
 from monitor.events import EventType
 from monitor.tables import keys_of
 
@@ -45,7 +46,7 @@ def annotation_table(step: Step, state: State, txn_id: int) -> pa.Table:
     """The annotations whose newest write is in this batch."""
     wins, ledger = step.outcome.annotation_wins, state.ledger
     rows = step.annotations.annotation[wins]
-    ids = ledger.annotation_ids.ids(rows)
+    ids = ledger.annotation_ids.ids(run_of(rows))
     texts = step.annotation_ids
     return pa.table(
         {
@@ -112,21 +113,26 @@ def example_table(step: Step, state: State, txn_id: int) -> tuple[pa.Table, Rows
     old = rows[is_old]
     new = np.arange(step.example_start, len(ledger.example_ids), dtype=np.int32)
     rows = np.concatenate((old, new))
-    at = np.concatenate((named, step.example_starts)).tolist()
-    events = [step.batch.events[i].example_id for i in at]
-    ids = ledger.example_ids.ids(rows)
+    at = np.concatenate((named, step.example_starts))
+    ids = ledger.example_ids.ids(run_of(rows))
     columns = {
         "example": rows,
-        "example_id": pa.array(events, pa.string()),
+        "example_id": pa.array(_example_ids(step.batch.events, at), pa.string()),
         "id_low": ids[:, 0],
         "id_high": ids[:, 1],
         "stratum": ledger.examples.stratum[rows],
-        "units": _lists(ledger.units.data[rows]),
+        "units": _lists(ledger.units.data[run_of(rows)]),
         "is_truncated": ledger.examples.is_truncated[rows],
         **_key_columns(keys_of(ledger.examples, rows)),
         "txn_id": np.full(rows.size, txn_id, np.int64),
     }
     return pa.table(columns), old
+
+
+def _example_ids(events: list[Event], at: NDArray[np.int64]) -> list[str | None]:
+    if at.size < len(events) or (np.diff(at) != 1).any():
+        events = [events[i] for i in at.tolist()]
+    return [event.example_id for event in events]
 
 
 def prediction_key_table(step: Step) -> pa.Table:

@@ -60,9 +60,10 @@ class Tables:
             self._db.execute(statement)
 
     def replace(self, table: str, statement: str, batch: pa.Table) -> None:
-        """Delete what `batch` names by its keys, then append it."""
-        self.delete_by(statement, table, batch)
-        self.insert(table, batch)
+        """Delete the few rows with the keys of `batch`, which stand in its first column, then append it."""
+        if len(batch):
+            self._db.execute(statement, [batch.column(0).to_pylist()])
+            self.insert(table, batch)
 
     def _show(self, name: str, rows: pa.Table) -> None:
         if name not in self._batches:
