@@ -40,7 +40,7 @@ def measure(sizes: Sizes) -> Report:
     columns: dict[str, dict[str, float]] = {}
     for plan in sizes.replays:
         with tempfile.TemporaryDirectory(prefix="labelwatch-bench-") as directory:
-            columns[f"{plan.name}, {short(plan.event_count)}"] = _replay(
+            columns[f"{plan.name}, {_short(plan.event_count)}"] = _replay(
                 plan, Path(directory), report
             )
     report.tables.append(stage_table(columns))
@@ -123,5 +123,5 @@ def stage_table(columns: dict[str, dict[str, float]]) -> Table:
     return Table("Median CPU per event by stage, µs:", ["", *columns], rows)
 
 
-def short(count: int) -> str:
+def _short(count: int) -> str:
     return f"{count // 1_000_000} M" if count >= 1_000_000 else f"{count / 1_000:g} k"
