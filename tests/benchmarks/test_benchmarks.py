@@ -73,4 +73,6 @@ def test_a_wrong_name_is_refused():
     command = [sys.executable, "-m", "benchmarks", "kernal"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
-    assert "kernal is no benchmark; there are kernel, exact, replay, kafka, footprint" in ran.stderr
+    assert (
+        "kernal is no benchmark; there are kernel, exact, replay, kafka, footprint" in ran.stderr
+    )

@@ -100,14 +100,14 @@ def test_retention_overtakes_and_may(broker, topic, tmp_path):
     broker.produce(topic, [annotation(i) for i in range(5)])
     with follow_on(broker, topic, cwd=tmp_path, flags=["--skip-lost"]) as process:
         overtake(broker, topic, process, tmp_path)
-        wait_for(lambda: committed(tmp_path) >= 3)
+        said = process.stderr.readline().decode()
         process.terminate()
         ended = finish(process)
     assert ended.exit_code == 0, ended.err
-    assert "offsets 5 to 11 were deleted" in ended.err
-    assert rejections(tmp_path) == [(5, "unreadable")]
-    # How many transactions it takes to get there is not promised.
-    assert follow(broker, topic, cwd=tmp_path, start=None).exit_code == 0
+    assert "offsets 5 to 11 were deleted" in said
+    # How far it came before it was told to stop is not promised.
+    again = follow(broker, topic, cwd=tmp_path, start=None, flags=["--skip-lost"])
+    assert again.exit_code == 0, again.err
     assert rejections(tmp_path) == [(5, "unreadable")]
     assert (offsets(tmp_path), count(tmp_path)) == ([(topic, 0, 20)], 13)
 
