@@ -56,11 +56,11 @@ def default_annotation_id(example_id: str, annotator: str) -> str:
 
 def default_annotation_ids(example_ids: Sequence[str], annotators: Sequence[str]) -> list[str]:
     """`default_annotation_id` of each pair."""
-    pairs = list(zip(example_ids, annotators, strict=True))
+    pairs = zip(example_ids, annotators, strict=True)
     texts = [f"{example_id}{_SEPARATOR}{annotator}" for example_id, annotator in pairs]
     if is_unescaped("".join(texts), len(texts)):
         return texts
-    return [default_annotation_id(*pair) for pair in pairs]
+    return list(map(default_annotation_id, example_ids, annotators))
 
 
 def is_unescaped(text: str, pair_count: int = 1) -> bool:
@@ -97,28 +97,36 @@ class IdTable:
 
     def find(self, ids: Ids) -> Rows:
         """The row of each id, -1 for an id never seen. Shape: (n,)."""
-        low, high = ids[:, 0], ids[:, 1]
-        mask = np.uint64(self._slots.size - 1)
-        slot = (low & mask).astype(np.int64)
-        rows = self._slots[slot]
-        wrong = self._differs(rows, low, high)
-        probing = np.flatnonzero(wrong)
-        while probing.size:
-            slot[probing] = (slot[probing] + 1) & int(mask)
-            rows[probing] = self._slots[slot[probing]]
-            wrong = self._differs(rows[probing], low[probing], high[probing])
-            probing = probing[wrong]
-        return rows
+        return self._probe(ids)[0]
 
     def intern(self, ids: Ids) -> Rows:
         """The row of each id; ids never seen get new rows in order of arrival. Shape: (n,)."""
-        rows = self.find(ids)
+        rows, slot = self._probe(ids)
         missing = np.flatnonzero(rows < 0)
         if missing.size:
             firsts, which = _distinct_by_arrival(ids[missing])
             rows[missing] = (len(self) + which).astype(np.int32)
-            self._append(ids[missing[firsts]])
+            newcomers = missing[firsts]
+            self._append(ids[newcomers], slot[newcomers])
         return rows
+
+    def _probe(self, ids: Ids) -> tuple[Rows, NDArray[np.int64]]:
+        """The row of each id, and the slot that holds it, or the free one where it belongs."""
+        low, high = ids[:, 0], ids[:, 1]
+        slot = self._home(low)
+        rows = self._slots[slot]
+        wrong = self._differs(rows, low, high)
+        probing = np.flatnonzero(wrong)
+        mask = self._slots.size - 1
+        while probing.size:
+            slot[probing] = (slot[probing] + 1) & mask
+            rows[probing] = self._slots[slot[probing]]
+            wrong = self._differs(rows[probing], low[probing], high[probing])
+            probing = probing[wrong]
+        return rows, slot
+
+    def _home(self, low: NDArray[np.uint64]) -> NDArray[np.int64]:
+        return (low & np.uint64(self._slots.size - 1)).astype(np.int64)
 
     def fill(self, count: int) -> None:
         """Make `count` rows in an empty table, for `put`; `index` them before anything is asked."""
@@ -134,7 +142,8 @@ class IdTable:
         """Make all rows findable; their ids are distinct."""
         self._grow_slots()
         for start in range(0, len(self), _CHUNK):
-            self._claim(np.arange(start, min(start + _CHUNK, len(self)), dtype=np.int32))
+            rows = np.arange(start, min(start + _CHUNK, len(self)), dtype=np.int32)
+            self._claim(rows, self._home(self._keys.low[rows]))
 
     def _differs(
         self, rows: Rows, low: NDArray[np.uint64], high: NDArray[np.uint64]
@@ -146,7 +155,7 @@ class IdTable:
         differs &= rows >= 0
         return differs
 
-    def _append(self, ids: Ids) -> None:
+    def _append(self, ids: Ids, slot: NDArray[np.int64]) -> None:
         start = len(self)
         self._keys.grow_to(start + len(ids))
         self._keys.low[start : len(self)] = ids[:, 0]
@@ -154,7 +163,7 @@ class IdTable:
         if len(self) > _LOAD_MAX * self._slots.size:
             self.index()
         else:
-            self._claim(np.arange(start, len(self), dtype=np.int32))
+            self._claim(np.arange(start, len(self), dtype=np.int32), slot)
 
     def _grow_slots(self) -> None:
         size = self._slots.size
@@ -162,10 +171,12 @@ class IdTable:
             size *= 2
         self._slots = np.full(size, -1, np.int32)
 
-    def _claim(self, rows: Rows) -> None:
-        """Give each row (distinct ids, not in the table) a slot; of two, the last writer has it."""
+    def _claim(self, rows: Rows, slot: NDArray[np.int64]) -> None:
+        """Give each row (distinct ids, not in the table) a slot, this or a later one.
+
+        Of two that want the same the last writer has it.
+        """
         mask = self._slots.size - 1
-        slot = (self._keys.low[rows] & np.uint64(mask)).astype(np.int64)
         while rows.size:
             is_free = self._slots[slot] < 0
             self._slots[slot[is_free]] = rows[is_free]
