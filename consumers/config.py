@@ -103,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name | None = None
     """DuckDB's memory; unset: what it needs, some 100 MB and 24 bytes an annotation."""
-    checkpoint_bytes: Positive = 64 << 20
+    checkpoint_bytes: Positive = 40 << 20
     """Bytes of write-ahead log above which it is folded into the database."""
     mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30
     """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from monitor.pipeline import Step
     from monitor.state import Limits, State
 
-CHECKPOINT_BYTES = 64 << 20
+CHECKPOINT_BYTES = 40 << 20
 
 __all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
 
