@@ -11,6 +11,7 @@ import numpy as np
 from consumers.arrow import pa
 from consumers.store import load, rows
 from consumers.store import statements as sql
+from consumers.store.details import detail_table
 from consumers.store.letters import dead_letter_table
 from consumers.store.memory_limit import Large, large_in
 from monitor.statistics.class_statistics import ClassStatistics
@@ -164,7 +165,7 @@ class Committer:
         self._tables.delete(sql.DELETE_ANNOTATIONS, rewritten)
         self._tables.delete(sql.DELETE_DETAILS, rewritten)
         self._tables.insert("annotation", annotations)
-        details = rows.detail_table(step, state)
+        details = detail_table(step, state)
         if details is not None:
             self._tables.insert("annotation_detail", details)
         examples, old = rows.example_table(step, state, txn_id)
