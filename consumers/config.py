@@ -93,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a Kafka tombstone deletes; default example_id. Shapes state."""
     fields: dict[str, str] | None = None
     """Field → dotted path in the sender's records. Shapes state."""
-    batch_size_max: Positive = 20_000
+    batch_size_max: Positive = 20_480
     """Records in one transaction at the most."""
     value_bytes_max: Positive = 8 << 20
     """Bytes of one record; larger ones are dead letters."""

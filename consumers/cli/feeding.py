@@ -71,7 +71,9 @@ def feed(
                 line = replace(line, outlet=Outlet(line.store, publishers))  # noqa: PLW2901 - it publishes now
             totals = run_loop(line, source, breaker, is_stopping, progress.update)
             progress.check_parity()
-            tell(_summary(line, totals))
+            summary = _summary(line, totals)
+        # Leaving the line folds its log into the file, which may yet fail.
+        tell(summary)
     finally:
         for publisher in publishers.values():
             publisher.close()

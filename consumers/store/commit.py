@@ -18,7 +18,7 @@ from monitor.statistics.class_statistics import ClassStatistics
 from monitor.statistics.confident_joint import ConfidentJoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -63,6 +63,15 @@ class _Known:
             np.pad(self.issue_count, (0, more)),
             self.joint.widen(class_count),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of one stratum, by their place in its arrays: those that changed, and those that there are."""
+
+    stratum: int
+    changed: NDArray[np.int64]
+    is_kept: NDArray[np.bool_]
 
 
 _NOTHING = _Known(ClassStatistics.empty(0), np.zeros(0, np.int64), ConfidentJoint.empty(0))
@@ -182,9 +191,6 @@ class Committer:
         return Large() if details is None else large_in(details)
 
     def _write_flags(self, step: Step, state: State, txn_id: int) -> None:
-        goes, comes = rows.verdict_tables(state.label_issues)
-        self._tables.delete(sql.DELETE_VERDICTS, goes)
-        self._tables.insert("verdict", comes)
         for flags in step.flags:
             goes, comes = rows.flag_tables(flags, txn_id)
             self._tables.delete(sql.DELETE_FLAGS, goes, str(flags.kind))
@@ -201,17 +207,30 @@ class Committer:
         is_other = before.count != after.count
         is_other |= before.self_confidence_sum != after.self_confidence_sum
         classes = np.flatnonzero(is_other | (known.issue_count != stratum.issue_count))
-        changed = np.flatnonzero(known.joint.count != stratum.joint.count)
-        statistics = rows.class_statistics_table(number, stratum, classes)
-        self._tables.delete_by(sql.DELETE_STATISTICS, "class_statistics", statistics)
-        self._tables.insert(
-            "class_statistics", statistics.filter(pa.array(after.count[classes] > 0))
+        cells = np.flatnonzero(known.joint.count != stratum.joint.count)
+        self._replace_rows(
+            "class_statistics",
+            _Part(number, classes, after.count > 0),
+            lambda at: rows.class_statistics_table(number, stratum, at),
         )
-        cells = rows.joint_table(number, stratum, changed)
-        self._tables.delete_by(sql.DELETE_JOINT, "joint", cells)
-        self._tables.insert(
-            "joint", cells.filter(pa.array(stratum.joint.count.reshape(-1)[changed] > 0))
+        self._replace_rows(
+            "joint",
+            _Part(number, cells, stratum.joint.count.reshape(-1) > 0),
+            lambda at: rows.joint_table(number, stratum, at),
         )
+
+    def _replace_rows(
+        self, table: str, part: _Part, rows_of: Callable[[NDArray[np.int64]], pa.Table]
+    ) -> None:
+        """Write what changed; or all of a stratum, where that spares a search for most of its old rows."""
+        changed = part.changed
+        if changed.size * 2 > np.count_nonzero(part.is_kept):
+            self._tables.delete_stratum(table, part.stratum)
+            changed = np.flatnonzero(part.is_kept)
+        else:
+            self._tables.delete_by(sql.DELETE_CHANGED[table], table, rows_of(changed))
+            changed = changed[part.is_kept[changed]]
+        self._tables.insert(table, rows_of(changed))
 
     def _write_arrival(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> Large:
         sources = np.array(

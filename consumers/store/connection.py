@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+ROW_GROUP_ROWS = 10_240
+"""So many rows in one transaction go to the file at once, compressed, and not through the log."""
+_BLOCK_BYTES = (
+    "65536"  # a block is shared by the columns of few row groups: large ones stay half empty
+)
+_NAME = "labelwatch"
 _NEVER = "1TB"
 _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
 
@@ -23,11 +29,24 @@ def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     """Open the database for writing; checkpoints happen only when we say so. Raises: StoreError."""
     with translated(path):
         db = duckdb.connect(
-            str(path),
-            config={"threads": 1, "memory_limit": memory_limit, "wal_autocheckpoint": _NEVER},
+            config={
+                "threads": 1,
+                "memory_limit": memory_limit,
+                "wal_autocheckpoint": _NEVER,
+                "temp_directory": f"{path}.tmp",
+                "default_block_size": _BLOCK_BYTES,
+            }
         )
-        # What is refused, or ends in a fault, stays as it is.
-        db.execute("PRAGMA disable_checkpoint_on_shutdown")
+        try:
+            # What is refused, or ends in a fault, stays as it is.
+            db.execute("PRAGMA disable_checkpoint_on_shutdown")
+            # The size of row groups can be chosen for an attached database only.
+            file = str(path).replace("'", "''")
+            db.execute(f"ATTACH '{file}' AS {_NAME} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
+            db.execute(f"USE {_NAME}")
+        except BaseException:
+            db.close()
+            raise
         return db
 
 
@@ -44,15 +63,15 @@ def translated(path: Path) -> Iterator[None]:
     """Errors of DuckDB that mean bad surroundings become a StoreError that says what to do."""
     try:
         yield
-    except duckdb.FatalException as error:
-        # The instance is dead and the outcome of the last commit unknown; a new process reads it
-        # from the file.
-        raise StoreError(
-            f"{path}: DuckDB stopped ({first_line(error)}). Nothing is lost: keep {path.name} and "
-            f"{path.name}.wal as they are, make room or check the disk, and start again"
-        ) from error
     except duckdb.Error as error:
         text = first_line(error)
+        if isinstance(error, duckdb.FatalException) or "has been invalidated" in text:
+            # The instance is dead and the outcome of the last commit unknown; a new process reads
+            # it from the file.
+            raise StoreError(
+                f"{path}: DuckDB stopped ({text}). Nothing is lost: keep {path.name} and "
+                f"{path.name}.wal as they are, make room or check the disk, and start again"
+            ) from error
         if "Conflicting lock" in text or "Could not set lock" in text:
             raise StoreLocked(str(path), _holder(path, str(error))) from error
         if re.search(

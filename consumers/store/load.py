@@ -11,7 +11,6 @@ import numpy as np
 from consumers.errors import StoreError
 from consumers.store import statements as sql
 from monitor.classes import Authority, ClassList
-from monitor.detectors.label_issues import INACTIVE
 from monitor.events import Partition
 from monitor.names import Names
 from monitor.order import OrderKeys
@@ -92,23 +91,17 @@ def fill(db: duckdb.DuckDBPyConnection, state: State) -> tuple[Flags, ...]:
 
 def check(db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...]) -> None:
     """What was restored equals what was stored. Raises: StoreError."""
-    wrong = next(chain(_wrong_verdicts(db, state, flags), _wrong_strata(db, state)), None)
+    wrong = next(chain(_wrong_flags(db, flags), _wrong_strata(db, state)), None)
     if wrong is not None:
         raise StoreError(
             f"the stored {wrong} differ from what its annotations give; run `labelwatch rebuild`"
         )
 
 
-def _wrong_verdicts(
-    db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...]
-) -> Iterator[str]:
+def _wrong_flags(db: duckdb.DuckDBPyConnection, flags: tuple[Flags, ...]) -> Iterator[str]:
     sums = {str(each.kind): _sums(each.annotations) for each in flags if len(each)}
     if sums != {kind: tuple(found) for kind, *found in db.execute(sql.FLAG_SUMS).fetchall()}:
         yield "flags"
-    label = state.label_issues.suggestions.label[: state.ledger.examples.size]
-    suggested = np.flatnonzero(label != INACTIVE).astype(np.int32)
-    if _sums(suggested, label[suggested]) != db.execute(sql.VERDICT_SUMS).fetchone():
-        yield "suggested labels"
 
 
 def _wrong_strata(db: duckdb.DuckDBPyConnection, state: State) -> Iterator[str]:
@@ -135,15 +128,14 @@ def _wrong_strata(db: duckdb.DuckDBPyConnection, state: State) -> Iterator[str]:
             yield f"joint {version}"
 
 
-def _sums(rows: NDArray[np.integer], values: NDArray[np.integer] | None = None) -> tuple[int, ...]:
-    """What tells two sets of rows with values apart, without sorting or comparing them."""
+def _sums(rows: NDArray[np.integer]) -> tuple[int, ...]:
+    """What tells two sets of rows apart, without sorting or comparing them."""
     count = total = product = 0
     for start in range(0, rows.size, _BATCH_ROWS):
         part = rows[start : start + _BATCH_ROWS].astype(np.int64)
-        value = 0 if values is None else values[start : start + _BATCH_ROWS].astype(np.int64)
         count += part.size
         total += int(part.sum())
-        product += int((part * (part + value)).sum())
+        product += int((part * part).sum())
     return count, total, product
 
 

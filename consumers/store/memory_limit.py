@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_BYTES, _BYTES_PER_ROW, _FILE_BYTES_PER_ROW = 64_000_000, 24, 80
+_BYTES, _BYTES_PER_ROW, _FILE_BYTES_PER_ROW = 48_000_000, 24, 80
 _PER_HELD_BYTE, _PER_LARGE_BYTE = 1.25, 4
 _LARGE = 4_096
 _STEP = 16_000_000
@@ -90,26 +90,31 @@ class MemoryLimit:
     def __init__(self, db: duckdb.DuckDBPyConnection, files: Files, *, is_fixed: bool) -> None:
         self._db = db
         self._is_fixed = is_fixed
-        self._row_count, self._held, self._large = files.row_count, files.held_bytes, Large()
+        self._row_count, self._large = files.row_count, Large()
+        self._logged, self._unlogged = files.held_bytes, 0
         self._limit = files.needed_bytes
 
     def fit(self, row_count: int, large: Large) -> None:
-        """There are so many annotations now, and such values."""
-        self._row_count, self._large = row_count, large
+        """After a commit there are so many annotations, and such values."""
+        self._row_count, self._large, self._unlogged = row_count, large, 0
         self._set()
 
-    def hold(self, byte_count: int) -> None:
-        """So many bytes are about to be written."""
-        self._held += byte_count
+    def hold(self, byte_count: int, *, is_logged: bool = True) -> None:
+        """So many bytes are about to be written: to the log, or with the commit to the file."""
+        if is_logged:
+            self._logged += byte_count
+        else:
+            self._unlogged += byte_count
         self._set()
 
     def release(self) -> None:
         """All that was written is in the file now."""
-        self._held = 0
+        self._logged = 0
         self._set()
 
     def _set(self) -> None:
-        needed = needed_bytes(self._row_count, self._held, self._large)
+        held = self._logged + self._unlogged
+        needed = needed_bytes(self._row_count, held, self._large)
         if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
             # A lower one is refused while more than that is in use: then it stays as it is.
             with contextlib.suppress(duckdb.OutOfMemoryException):

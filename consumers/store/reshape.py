@@ -56,7 +56,6 @@ def recompute(
     db.execute(sql.REMEMBER_FLAGS)
     for table in sql.DERIVED:
         db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names
-    tables.insert("verdict", rows.all_verdicts(state.label_issues))
     for each in flags:
         tables.insert("flag", rows.flag_tables(each, txn_id)[1])
     for number, stratum in state.label_issues.strata.items():

@@ -8,7 +8,6 @@ import numpy as np
 
 from consumers.arrow import pa
 from monitor.changes import Cause
-from monitor.detectors.label_issues import INACTIVE
 from monitor.detectors.protocol import Action
 from monitor.distinct import run_of
 from monitor.events import EventType
@@ -17,7 +16,7 @@ from monitor.tables import keys_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitor.detectors.label_issues import LabelIssues, Stratum
+    from monitor.detectors.label_issues import Stratum
     from monitor.detectors.protocol import Flags
     from monitor.events import Event
     from monitor.ledger import Ledger
@@ -119,21 +118,6 @@ def retracted_tables(step: Step, ledger: Ledger) -> tuple[Rows, Rows]:
     was_dead = ~before.is_live & ~before.is_pending & (rows < step.annotation_start)
     rows = rows[is_under | was_dead]
     return rows, rows[ledger.annotations.is_retracted[rows]]
-
-
-def verdict_tables(label_issues: LabelIssues) -> tuple[Rows, pa.Table]:
-    """Examples whose stored suggestion goes, and the suggestions that come."""
-    verdicts = label_issues.verdicts
-    comes = verdicts.now != INACTIVE
-    table = pa.table({"example": verdicts.examples[comes], "suggested": verdicts.now[comes]})
-    return verdicts.examples[verdicts.was != INACTIVE], table
-
-
-def all_verdicts(label_issues: LabelIssues) -> pa.Table:
-    """The suggestion of every example that has one."""
-    label = label_issues.suggestions.label[: label_issues.suggestions.size]
-    at = np.flatnonzero(label != INACTIVE).astype(np.int32)
-    return pa.table({"example": at, "suggested": label[at]})
 
 
 def flag_tables(flags: Flags, txn_id: int) -> tuple[Rows, pa.Table]:

@@ -36,10 +36,6 @@ JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
 FLAG_SUMS = """
 SELECT kind, count(*), sum(annotation), sum(annotation::BIGINT * annotation) FROM store.flag GROUP BY kind
 """
-VERDICT_SUMS = """
-SELECT count(*), coalesce(sum(example), 0), coalesce(sum(example::BIGINT * (example + suggested)), 0)
-FROM store.verdict
-"""
 LETTERS_IN_PART = """
 SELECT count(*) FROM store.dead_letter
 WHERE size <> octet_length(value) AND ($reason IS NULL OR reason = $reason)
@@ -92,26 +88,27 @@ DELETE_DETAILS = """
 DELETE FROM store.annotation_detail WHERE annotation IN (SELECT value FROM batch_rows)
 """
 DELETE_EXAMPLES = "DELETE FROM store.example WHERE example IN (SELECT value FROM batch_rows)"
-DELETE_VERDICTS = "DELETE FROM store.verdict WHERE example IN (SELECT value FROM batch_rows)"
 DELETE_RETRACTED = "DELETE FROM store.retracted WHERE annotation IN (SELECT value FROM batch_rows)"
 DELETE_FLAGS = (
     "DELETE FROM store.flag WHERE kind = ? AND annotation IN (SELECT value FROM batch_rows)"
 )
-DELETE_STATISTICS = """
+DELETE_CHANGED = {
+    "class_statistics": """
 DELETE FROM store.class_statistics s USING batch_class_statistics b WHERE s.stratum = b.stratum AND s.class =
 b.class
-"""
-DELETE_JOINT = """
+""",
+    "joint": """
 DELETE FROM store.joint j USING batch_joint b
 WHERE j.stratum = b.stratum AND j.given = b.given AND j.suggested = b.suggested
-"""
+""",
+}
 DELETE_POSITIONS = "DELETE FROM store.position WHERE list_contains(?, source)"
 DELETE_COUNTERS = "DELETE FROM store.counter WHERE list_contains(?, name)"
 DELETE_SETTINGS = "DELETE FROM store.setting WHERE list_contains(?, name)"
 DELETE_DEAD_LETTERS = """
 DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AND d.position = b.position
 """
-DERIVED = ("verdict", "flag", "class_statistics", "joint")
+DERIVED = ("flag", "class_statistics", "joint")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""
 
 THRESHOLDS = "SELECT stratum, class, class_threshold FROM store.class_statistics"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.arrow import pa
+from consumers.store.connection import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,7 +44,7 @@ class Tables:
     def insert(self, table: str, batch: pa.Table) -> None:
         """Append all rows of an Arrow table; its columns are in the order of the table's."""
         if len(batch):
-            self._memory.hold(batch.nbytes)
+            self._memory.hold(batch.nbytes, is_logged=len(batch) < ROW_GROUP_ROWS)
             self._show(table, batch)
             self._db.execute(f"INSERT INTO store.{table} SELECT * FROM batch_{table}")  # noqa: S608 - our own names
 
@@ -58,6 +59,10 @@ class Tables:
         if len(batch):
             self._show(table, batch)
             self._db.execute(statement)
+
+    def delete_stratum(self, table: str, number: int) -> None:
+        """Delete all rows of a stratum."""
+        self._db.execute(f"DELETE FROM store.{table} WHERE stratum = ?", [number])  # noqa: S608 - our own names
 
     def replace(self, table: str, statement: str, batch: pa.Table) -> None:
         """Delete the few rows with the keys of `batch`, which stand in its first column, then append it."""

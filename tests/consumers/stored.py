@@ -75,6 +75,16 @@ def views(path, *, without=()):
         return found
 
 
+def assert_joint_is_shown(path):
+    """The joint is the count of what the view `annotations` suggests."""
+    counted = query(
+        path,
+        "SELECT given_label, suggested_label, count(*), model_version FROM annotations "
+        "WHERE suggested_label IS NOT NULL GROUP BY ALL ORDER BY ALL",
+    )
+    assert query(path, "FROM confident_joint ORDER BY ALL") == counted
+
+
 def difference(ours, theirs):
     """A text that names the first table that differs, None where all are equal."""
     for name in sorted(ours.keys() | theirs.keys()):

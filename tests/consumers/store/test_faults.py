@@ -24,7 +24,7 @@ READS = (
     ("dead-letters", "list"),
 )
 WRITES = (("replay", "e.jsonl"), ("rebuild",), ("dead-letters", "redrive"))
-LIMITS_KB = (0, 8, 2_900, 3_000, 3_300)
+LIMITS_KB = (0, 8, 100, 600, 1_200)
 
 
 @pytest.fixture
@@ -306,7 +306,7 @@ def test_a_full_disk(bulky, small_disk):
     """On a disk that is full, a run ends with exit code 3; with more room, the next one goes on."""
     file, known = bulky
     disk, faults = small_disk(4), 0
-    for kilobytes in (4, 2_000, 3_300, 3_800):
+    for kilobytes in (4, 300, 1_000, 2_000):
         small_disk(kilobytes, ",remount")
         filler = disk / "filler"
         if kilobytes == 4:

@@ -24,6 +24,13 @@ LEFT JOIN new.store.annotation_detail d USING (annotation)
 """
 
 
+FIRST_VERDICTS = """
+INSERT INTO store.verdict
+SELECT DISTINCT example, new.store.suggested(units, cuts, collision)
+FROM new.store.live JOIN new.store.cuts USING (stratum)
+"""
+
+
 @pytest.fixture
 def first(filled):
     """The same store as its first schema had it."""
@@ -38,9 +45,10 @@ def first(filled):
             "SELECT table_name FROM duckdb_tables() WHERE database_name = 'first' AND schema_name = 'store'"
         ).fetchall()
         for (name,) in names:
-            if name != "annotation":
+            if name not in {"annotation", "verdict"}:
                 db.execute(f"INSERT INTO store.{name} FROM new.store.{name}")
         db.execute(FIRST_ANNOTATIONS)
+        db.execute(FIRST_VERDICTS)
     return path
 
 
