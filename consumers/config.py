@@ -29,6 +29,7 @@ _NOT_SETTINGS = frozenset(f"LABELWATCH_{name}" for name in ("CONFIG", "CRASH_AT"
 _LISTS = frozenset({"classes", "topics"})
 _TABLES = {
     "fields": f"field, as in {_PREFIX}FIELDS__LABEL",
+    "http": f"setting, as in {_PREFIX}HTTP__LISTEN",
     "kafka": f"setting, as in {_PREFIX}KAFKA__TOPICS",
 }
 
@@ -77,7 +78,25 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds in one call of the client after which the process ends itself, to be started anew."""
 
 
-_SECRETS = frozenset({"sasl_password", "ssl_password"})
+class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a run answers questions, and whom."""
+
+    listen: Name = "127.0.0.1:8711"
+    """Host and port; any host but loopback needs a token."""
+    token: Name | None = None
+    """The bearer token that every request needs; better in LABELWATCH_HTTP__TOKEN than in a file."""
+    query_s: Annotated[float, Meta(gt=0)] = 10.0
+    """Seconds that a query may take."""
+    query_rows: Positive = 10_000
+    """Rows of an answer."""
+    query_bytes: Positive = 64 << 20
+    """Bytes of an answer."""
+    queries: Positive = 2
+    """Queries at the same time; more of them wait, then are turned away."""
+
+
+_SECTIONS = {"kafka": KafkaSettings, "http": HttpSettings}
+_SECRETS = frozenset({"sasl_password", "ssl_password", "token"})
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +132,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The client that reads Kafka: kafka-python, or confluent-kafka, which is an extra to install."""
     kafka: KafkaSettings = KafkaSettings()
     """Where `labelwatch run` reads from."""
+    http: HttpSettings = HttpSettings()
+    """Where a run answers questions."""
 
     def shape(self) -> dict[str, Any]:
         """The settings that shape state, as the store records them; None where not given."""
@@ -151,7 +172,7 @@ def as_toml(settings: Settings) -> str:
     lines, tables = [], []
     for name in Settings.__struct_fields__:
         value = getattr(settings, name)
-        if isinstance(value, KafkaSettings):
+        if isinstance(value, msgspec.Struct):
             value = msgspec.structs.asdict(value)
         if isinstance(value, dict):
             tables += ["", f"[{name}]", *(_line(key, each) for key, each in value.items())]
@@ -231,9 +252,9 @@ def _convert(values: dict[str, Any]) -> Settings:
 
 def _check_key(name: str, value: object) -> None:
     _known(name, Settings.__struct_fields__, "")
-    if name == "kafka" and isinstance(value, dict):
+    if name in _SECTIONS and isinstance(value, dict):
         for key in value:
-            _known(key, KafkaSettings.__struct_fields__, "kafka: ")
+            _known(key, _SECTIONS[name].__struct_fields__, f"{name}: ")
     try:
         msgspec.json.encode(value)
     except UnicodeEncodeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumers.config import KafkaSettings, Settings, as_toml, read_settings
+from consumers.config import HttpSettings, KafkaSettings, Settings, as_toml, read_settings
 from consumers.errors import UsageError
 from monitor.fields import CANONICAL
 from tests.consumers.terminal import run_here
@@ -206,8 +207,9 @@ def test_the_mapping_from_the_environment_names_its_field():
 def test_every_setting_is_explained():
     """Each setting has a default, and is printed by check-config."""
     printed = as_toml(Settings())
-    kafka, settings = msgspec.structs.fields(KafkaSettings), msgspec.structs.fields(Settings)
-    for field in (*settings, *kafka):
+    for field in chain.from_iterable(
+        map(msgspec.structs.fields, (Settings, KafkaSettings, HttpSettings))
+    ):
         assert not field.required
         shown = (f"{field.name} = ", f"# {field.name} is not set", f"[{field.name}]")
         assert any(each in printed for each in shown), field.name
