@@ -13,6 +13,7 @@ from consumers.config import Settings
 from consumers.doctor.stores import StoreFacts, check_store
 from consumers.doctor.stores import look_at as look_at_store
 from consumers.store.look import Look
+from consumers.store.migrate import migrations
 from tests.consumers.store.test_faults import foreign_holder
 from tests.consumers.stored import tamper, write_jsonl
 from tests.consumers.terminal import finish, run_apart, run_here, start
@@ -110,6 +111,17 @@ def test_a_newer_schema(filled):
     name, text, exit_code = fault_of(filled)
     assert (name, exit_code) == ("store", 3)
     assert "install a newer labelwatch" in text
+
+
+def test_an_older_schema(first):
+    """A store of an older labelwatch is well: the next run brings it up to date, and doctor does not."""
+    before = snapshot(first.parent)
+    found, exit_code = doctor(first)
+    assert snapshot(first.parent) == before
+    assert (found["store"]["verdict"], exit_code) == ("ok", 0)
+    newest = migrations()[-1][0]
+    assert found["store"]["text"].endswith(f"; schema 1 becomes {newest} with the next run")
+    assert found["settings"]["text"] == "as the store was built"
 
 
 @pytest.mark.parametrize("content", [b"not a database " * 1_000, None])
