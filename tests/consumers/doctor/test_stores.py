@@ -219,4 +219,5 @@ def test_a_few_dead_letters_are_normal(rejected, verdict):
     facts = StoreFacts(Path("s"), True, True, True, 1 << 40, None, known)
     store, *_, letters = check_store(facts, Settings())
     assert (letters.name, letters.verdict) == ("dead letters", verdict)
+    assert letters.text.endswith("labelwatch dead-letters list") == (verdict == "warning")
     assert store.text.endswith("schema 1 becomes 2 with the next run")
