@@ -143,7 +143,7 @@ class PythonClient:
         with translated(self._settings):
             if cluster.metadata_refresh_in_progress:  # its question is older than ours
                 self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001 - as above
-            self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001
+            self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001 - as above
 
     def _collect(self, batches: Batches, room: int, room_bytes: int, wait_s: float) -> bool:
         """Fill `batches`; whether the client has no more."""
