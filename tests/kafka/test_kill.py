@@ -83,6 +83,15 @@ def test_killed_at_a_named_point(point, broker, stream, undisturbed, tmp_path):
     assert difference(follower.finish(), undisturbed) is None
 
 
+def test_killed_with_the_other_client(broker, stream, undisturbed, tmp_path):
+    """Killed with confluent-kafka, and ended with kafka-python: it, too, is placed where the store is."""
+    follower = Follower(broker, stream, tmp_path)
+    for point in ("loop.polled:2", "loop.stepped:2", "source.committed:3"):
+        ended = follower.run(CRASH_AT=point, SOURCE="confluent")
+        assert ended.exit_code == -signal.SIGKILL, f"{point} was not hit: {ended.err}"
+    assert difference(follower.finish(), undisturbed) is None
+
+
 def test_killed_at_random_over_partitions(broker, tmp_path):
     """Killed at random moments over several partitions, what is asked of the store is the same."""
     seed = int(os.environ.get("LABELWATCH_SEED", time.time_ns() % 2**32))
