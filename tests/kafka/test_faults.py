@@ -134,6 +134,7 @@ def test_a_certificate_file_that_is_none(broker, tmp_path):
 
 
 @both
+@pytest.mark.usefixtures("impatient")
 def test_logging_in(secured, topic, tmp_path):
     """Wrong credentials are refused at once, without the password in the text; right ones work."""
     login = {"security_protocol": "SASL_PLAINTEXT", "sasl_username": USER}
@@ -144,6 +145,7 @@ def test_logging_in(secured, topic, tmp_path):
     assert run_at(secured.sasl, tmp_path, topic, **login, sasl_password=PASSWORD).exit_code == 0
 
 
+@pytest.mark.usefixtures("impatient")
 def test_not_logging_in(secured, topic, tmp_path):
     """A broker that wants a login, and none is configured."""
     ended = run_at(secured.sasl, tmp_path, topic)

@@ -16,8 +16,8 @@ from tests.consumers.terminal import finish, start
 from tests.kafka.published import Outputs, stored_findings, stored_letters
 from tests.kafka.running import arguments
 
-SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 200_000}
-LENGTH = 3_000
+SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 50_000}
+LENGTH = 1_500
 PARTITIONS = 3
 TIMES = {
     "store.migrated": (1, 1),
