@@ -27,6 +27,9 @@ listeners=PLAIN://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},TLS://12
 listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SASL:SASL_PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.plain.sasl.jaas.config={login} required user_{user}="{password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=true
 ssl.keystore.location={folder}/keys.p12
 ssl.keystore.password=changeit
 ssl.keystore.type=PKCS12
