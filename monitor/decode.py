@@ -158,7 +158,7 @@ def _extend_typed(events: list[Event | None], remaining: Iterator[Value]) -> Non
     # a bad record costs one exception, not a second pass over its neighbours. What is no bytes
     # (a tombstone, a value too large) raises TypeError and goes the slow way like the others.
     with suppress(*UNREADABLE):
-        events.extend(map(_typed, remaining))  # type: ignore[arg-type]
+        events.extend(map(_typed, remaining))  # type: ignore[arg-type] # others raise
 
 
 def _set_times(events: list[Event | None]) -> dict[int, Refusal]:

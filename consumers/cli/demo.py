@@ -45,9 +45,9 @@ class Digits:
 def annotated_digits() -> Digits:
     """The digits with planted label errors, and probabilities of a model that was trained on those labels."""
     # These imports take seconds, and no other command needs them.
-    from sklearn.datasets import load_digits  # noqa: PLC0415
-    from sklearn.model_selection import cross_val_predict  # noqa: PLC0415
-    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - as above
+    from sklearn.model_selection import cross_val_predict  # noqa: PLC0415 - as above
+    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415 - as above
 
     images, true = load_digits(return_X_y=True)
     rng = np.random.default_rng(_SEED)

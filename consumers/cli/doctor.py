@@ -51,8 +51,8 @@ def doctor(
     It only looks: a monitor may run meanwhile. It ends with the exit code of the first fault.
     """
     # They import the Kafka client, which no other command should pay for.
-    from consumers.doctor import check_packages, examine  # noqa: PLC0415
-    from consumers.doctor.checks import exit_code_of, fault, ok  # noqa: PLC0415
+    from consumers.doctor import check_packages, examine  # noqa: PLC0415 - as above
+    from consumers.doctor.checks import exit_code_of, fault, ok  # noqa: PLC0415 - as above
 
     checks = check_packages()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,10 @@ def replay(files: tuple[str, ...], *, strict: bool, keep_going: bool, **flags: s
     # From here on a signal lets the batch at hand finish, even if the store is still being loaded.
     stopping = Stopping()
     source = FileSource(files, settings.value_bytes_max, settings.fields)
-    totals = feed(
-        settings, source, "labelwatch replay", is_stopping=stopping, keep_going=keep_going
-    )
+    with contextlib.closing(source):
+        totals = feed(
+            settings, source, "labelwatch replay", is_stopping=stopping, keep_going=keep_going
+        )
     if strict and totals.rejected:
         sys.exit(1)
 

@@ -33,8 +33,6 @@ store_option = click.option(
 classes_option = click.option(
     "--classes", metavar="A,B,…", help="The class list, in the order of pred_probs."
 )
-
-
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 1 where records were rejected."
 )
@@ -62,7 +60,10 @@ def feed(
     keep_going: bool,
     publishers: Mapping[Stream, Publisher] | None = None,
 ) -> Totals:
-    """Run the loop over the store until the source ends, and say what it did. Raises: LabelwatchError."""
+    """Run the loop over the store until the source ends, and say what it did. Raises: LabelwatchError.
+
+    The publishers are closed, the source is not.
+    """
     publishers = publishers or {}
     try:
         with open_line(settings, command) as line, _Progress(line, settings) as progress:
@@ -77,7 +78,6 @@ def feed(
     finally:
         for publisher in publishers.values():
             publisher.close()
-        source.close()
     return totals
 
 

@@ -41,7 +41,7 @@ def kafka_settings(
 def topic_source(settings: Settings, *, until_end: bool, skip_lost: bool = False) -> KafkaSource:
     """The configured topics. Raises: UsageError."""
     # The client takes a third of a second to import, which no other command should pay.
-    from consumers.kafka import KafkaSource, connector  # noqa: PLC0415
+    from consumers.kafka import KafkaSource, connector  # noqa: PLC0415 - as above
 
     connect = connector(settings.source)
     return KafkaSource(settings.kafka, connect, until_end=until_end, skip_lost=skip_lost)

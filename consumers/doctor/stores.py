@@ -153,7 +153,7 @@ def _letters(known: Look) -> Check:
     if mapping:
         named = ", ".join(f'fields.{name} = "{path}"' for name, path in mapping.items())
         return warning("dead letters", f"{text}; this mapping would help: {named}")
-    return warning("dead letters", f"{text}; see why: labelwatch sql 'FROM dead_letters'")
+    return warning("dead letters", f"{text}; see why: labelwatch dead-letters list")
 
 
 def _size(count: int) -> str:

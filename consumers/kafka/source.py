@@ -121,8 +121,9 @@ class KafkaSource:
             return {}
 
     def close(self) -> None:
-        """Tell the last offsets and let go of the sockets. May be called twice."""
-        self._committer.finish(self._client)
+        """Tell the last offsets, where somebody is there, and let go of the sockets. May be called twice."""
+        if not self._presence.is_away:
+            self._committer.finish(self._client)
         self._drop()
         self._watchdog.close()
 

@@ -22,6 +22,8 @@ _BLOCK_BYTES = (
 )
 _NAME = "labelwatch"
 _NEVER = "1TB"
+_NO_ROOM = re.compile(r"No space left|File too large|Could not write", re.IGNORECASE)
+_NO_MEMORY = re.compile(r"Out of Memory|(pin|allocate) block", re.IGNORECASE)
 _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
 
 
@@ -68,23 +70,24 @@ def translated(path: Path) -> Iterator[None]:
         if isinstance(error, duckdb.FatalException) or "has been invalidated" in text:
             # The instance is dead and the outcome of the last commit unknown; a new process reads
             # it from the file.
+            mending = (
+                "raise memory_limit" if _lacks_memory(text) else "make room or check the disk"
+            )
             raise StoreError(
                 f"{path}: DuckDB stopped ({text}). Nothing is lost: keep {path.name} and "
-                f"{path.name}.wal as they are, make room or check the disk, and start again"
+                f"{path.name}.wal as they are, {mending}, and start again"
             ) from error
         if "Conflicting lock" in text or "Could not set lock" in text:
             raise StoreLocked(str(path), _holder(path, str(error))) from error
-        if re.search(
-            r"No space left|File too large|failed to commit|Could not write", text, re.IGNORECASE
-        ):
-            raise StoreError(
-                f"{path}: the disk is full ({text}). The last batch was not stored, nothing is lost: "
-                "make room and start again"
-            ) from error
-        if isinstance(error, duckdb.OutOfMemoryException):
+        if _lacks_memory(text):
             raise StoreError(
                 f"{path}: DuckDB ran out of memory ({text}). The last batch was not stored, nothing is "
                 "lost: raise memory_limit and start again"
+            ) from error
+        if _NO_ROOM.search(text) or "failed to commit" in text.lower():
+            raise StoreError(
+                f"{path}: the disk is full ({text}). The last batch was not stored, nothing is lost: "
+                "make room and start again"
             ) from error
         # A damaged log is told by an error that is nothing but duckdb.Error.
         if type(error) is duckdb.Error or isinstance(error, _DAMAGE):
@@ -93,6 +96,11 @@ def translated(path: Path) -> Iterator[None]:
                 "away and replay the input"
             ) from error
         raise
+
+
+def _lacks_memory(text: str) -> bool:
+    """Whether it was memory that did not suffice. The type of an error does not say what ended a commit."""
+    return _NO_MEMORY.search(text) is not None and _NO_ROOM.search(text) is None
 
 
 def first_line(error: BaseException) -> str:

@@ -36,8 +36,9 @@ class Look:
 
 
 def look(path: Path) -> Look:
-    """Look into a store. Raises: StoreLocked, StoreError, also where it has lost its log."""
-    with Reader(path) as reader:
+    """Look into a store of any schema. Raises: StoreLocked, StoreError, also where it has lost its log."""
+    # What is asked for here has been the same since the first schema.
+    with Reader(path, is_any_schema=True) as reader:
         settings = {name: json.loads(value) for name, value in reader.query(sql.SETTINGS).rows}
         txn_id = reader.query(sql.LAST_TXN).rows[0][0]
         _check_mark(path, settings["store_id"], txn_id)

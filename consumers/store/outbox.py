@@ -58,7 +58,7 @@ class Outbox:
         """Go on at the stored cursors; a stream without one begins with the transaction that comes next."""
         for stream in streams:
             names = ", ".join(name for name, _ in _COLUMNS[stream])
-            stored = self._db.execute(f"SELECT {names} FROM store.{_TABLES[stream]}").fetchone()  # noqa: S608
+            stored = self._db.execute(f"SELECT {names} FROM store.{_TABLES[stream]}").fetchone()  # noqa: S608 - names of ours
             self._cursors[stream] = stored or (next_txn_id, *_BEFORE[stream])
             if stored is None:
                 self._moved.add(stream)

@@ -29,16 +29,20 @@ class Result:
 
 
 class Reader:
-    """A read-only connection to a store. Raises: StoreError, StoreLocked."""
+    """A read-only connection to a store. Raises: StoreError, StoreLocked.
 
-    def __init__(self, path: Path) -> None:
+    Its views are those of this labelwatch; with `is_any_schema` they may be those of an older one.
+    """
+
+    def __init__(self, path: Path, *, is_any_schema: bool = False) -> None:
         self._path = path
         self._db = connect_read_only(path)
         version = schema_version(self._db)
         if version == 0:
             raise StoreError(f"{path} is no labelwatch database; name one with --store")
         check_version(version)
-        self._refuse_older(version)
+        if not is_any_schema:
+            self._refuse_older(version)
 
     def _refuse_older(self, version: int) -> None:
         newest = migrations()[-1][0]

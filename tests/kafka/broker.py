@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import signal
 import socket
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 from tests.kafka.client import Client
@@ -25,6 +27,9 @@ listeners=PLAIN://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},TLS://12
 listener.security.protocol.map=PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SASL:SASL_PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl.plain.sasl.jaas.config={login} required user_{user}="{password}";
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+allow.everyone.if.no.acl.found=true
 ssl.keystore.location={folder}/keys.p12
 ssl.keystore.password=changeit
 ssl.keystore.type=PKCS12
@@ -37,6 +42,8 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=400
 auto.create.topics.enable=false
 log.segment.delete.delay.ms=0
 message.max.bytes=33554432
@@ -60,7 +67,10 @@ class Broker(Client):
         self._prepare()
 
     def start(self):
-        """Start the process; wait until its port is open."""
+        """Start the process; wait until its port is open.
+
+        After a kill that takes until its old session has run out.
+        """
         log = (self.folder / "broker.log").open("ab")
         options = [
             "-Xmx512m",
@@ -118,8 +128,8 @@ class Broker(Client):
         )
         self._run(*keytool, "-exportcert", "-rfc", "-file", str(self.certificate))
         tool = [*self._java, "kafka.tools.StorageTool"]
-        name = self._run(*tool, "random-uuid").split()[-1]
-        self._run(*tool, "format", "-t", name, "-c", "server.properties")
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self._run(*tool, "format", f"--cluster-id={name}", "-c", "server.properties")
 
     def _run(self, *command):
         done = subprocess.run(command, cwd=self.folder, capture_output=True, check=False)

@@ -6,7 +6,16 @@ import itertools
 import os
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ConfigResource,
+    ConfigResourceType,
+    NewTopic,
+    ResourcePattern,
+    ResourceType,
+)
 
 _numbers = itertools.count()
 
@@ -97,6 +106,14 @@ class Client:
         """Let a topic take messages of this size."""
         config = ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": str(size)})
         self.admin.alter_configs([config])
+
+    def deny(self, user, resource, operation):
+        """Take a right from a user: resource and operation are e.g. ("TOPIC", name) and "READ"."""
+        kind, name = resource
+        pattern = ResourcePattern(ResourceType[kind], name)
+        who = f"User:{user}"
+        operation = ACLOperation[operation]
+        self.admin.create_acls([ACL(who, "*", operation, ACLPermissionType.DENY, pattern)])
 
     def committed(self, group):
         """The offsets a group has committed."""

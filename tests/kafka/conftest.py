@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers.kafka.clients import python_settings
 from tests.kafka import running
 from tests.kafka.broker import Broker
 from tests.kafka.client import Client
@@ -22,9 +23,9 @@ def broker(tmp_path_factory, request):
     yield from own(tmp_path_factory.mktemp("broker"), request)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def own_broker(tmp_path_factory, request):
-    """A broker that the tests of a module may kill; each leaves it running."""
+    """A broker that tests may kill; each leaves it running."""
     yield from own(tmp_path_factory.mktemp("own"), request)
 
 
@@ -53,6 +54,12 @@ def client(request, monkeypatch):
     """The client that reads, by its name; a test that asks for it runs with each."""
     monkeypatch.setitem(running.chosen, "SOURCE", request.param)
     return request.param
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """kafka-python asks a broker that refuses it again and again; less long than it would."""
+    monkeypatch.setattr(python_settings, "CONNECT_S", 3.0)
 
 
 @pytest.fixture

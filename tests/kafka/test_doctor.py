@@ -130,6 +130,7 @@ def test_a_topic_with_fewer_partitions(broker, tmp_path):
     assert (name, "created anew" in text) == (f"offsets {topic}", True)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_brokers_that_are_none(secured, topic, tmp_path):  # noqa: F811 - the fixture
     """Who cannot be spoken to, in the words of a run: nobody, TLS, plain text, a login."""
     assert "cannot be reached" in fault("127.0.0.1:1", tmp_path, topic)[1]
@@ -139,6 +140,7 @@ def test_brokers_that_are_none(secured, topic, tmp_path):  # noqa: F811 - the fi
     assert (name, "does it want a login?" in text) == ("broker", True)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_logging_in(secured, topic, tmp_path):  # noqa: F811 - the fixture
     """A wrong password is told without it; with the right one all is well."""
     login = {"security_protocol": "SASL_PLAINTEXT", "sasl_username": USER}

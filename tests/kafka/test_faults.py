@@ -17,6 +17,11 @@ from tests.kafka.running import (
 )
 
 both = pytest.mark.usefixtures("client")
+LOGIN = {
+    "security_protocol": "SASL_PLAINTEXT",
+    "sasl_username": USER,
+    "sasl_password": PASSWORD,
+}
 
 
 @pytest.fixture
@@ -134,6 +139,7 @@ def test_a_certificate_file_that_is_none(broker, tmp_path):
 
 
 @both
+@pytest.mark.usefixtures("impatient")
 def test_logging_in(secured, topic, tmp_path):
     """Wrong credentials are refused at once, without the password in the text; right ones work."""
     login = {"security_protocol": "SASL_PLAINTEXT", "sasl_username": USER}
@@ -144,10 +150,36 @@ def test_logging_in(secured, topic, tmp_path):
     assert run_at(secured.sasl, tmp_path, topic, **login, sasl_password=PASSWORD).exit_code == 0
 
 
+@pytest.mark.usefixtures("impatient")
 def test_not_logging_in(secured, topic, tmp_path):
     """A broker that wants a login, and none is configured."""
     ended = run_at(secured.sasl, tmp_path, topic)
     assert (ended.exit_code, "does it want a login?" in ended.fault) == (4, True)
+
+
+@both
+@pytest.mark.parametrize("operation", ["READ", "DESCRIBE"])
+def test_a_topic_that_may_not_be_read(operation, secured, topic, tmp_path):
+    """A topic that the user may not read, or not see, ends the run with 4 and is named."""
+    secured.produce(topic, [annotation(1)])
+    secured.deny(USER, ("TOPIC", topic), operation)
+    ended = run_at(secured.sasl, tmp_path, topic, **LOGIN)
+    assert ended.exit_code == 4
+    assert ended.fault == (
+        f"topic {topic}: reading it is not allowed; ask for the right to read and describe it"
+    )
+
+
+@both
+def test_a_group_that_may_not_be_told(secured, topic, tmp_path, caplog):
+    """Where the user may not commit for the group lag tools are blind, which is told once; all is read."""
+    secured.produce(topic, [annotation(1)])
+    secured.deny(USER, ("GROUP", f"group-{topic}"), "READ")
+    ended = run_at(secured.sasl, tmp_path, topic, **LOGIN, group_id=f"group-{topic}")
+    assert ended.exit_code == 0
+    assert caplog.text.count("lag tools") == 1, caplog.text
+    assert f"the group group-{topic} is not allowed: lag tools will be blind" in caplog.text
+    assert offsets(tmp_path) == [(topic, 0, 1)]
 
 
 @both

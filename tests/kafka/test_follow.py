@@ -86,7 +86,6 @@ def test_a_topic_without_records_is_read(broker, topic, tmp_path):
     assert offsets(tmp_path) == [(topic, 0, 0)]
 
 
-@both
 def test_poison_is_a_dead_letter(broker, topic, tmp_path):
     """A bad record is stored with its coordinates, and its neighbours are read."""
     broker.produce(topic, [annotation(1), b"{", (b"k", b"\xff"), b"", annotation(2)])
@@ -125,7 +124,6 @@ def test_compressed_topics_are_read(codec, broker, topic, tmp_path):
     assert count(tmp_path) == 500
 
 
-@both
 def test_the_key_is_the_example_id(broker, topic, tmp_path):
     """A record without example_id has its key's."""
     broker.produce(
@@ -135,7 +133,6 @@ def test_the_key_is_the_example_id(broker, topic, tmp_path):
     assert query(tmp_path / "labelwatch.duckdb", "SELECT example_id FROM annotations") == [("k1",)]
 
 
-@both
 def test_a_tombstone_deletes(broker, topic, tmp_path):
     """A record without value deletes what its key names; without a key it is a dead letter."""
     broker.produce(topic, [annotation(1), annotation(2), (b"x1", None), (b"", None)])

@@ -16,8 +16,8 @@ from tests.consumers.terminal import finish, start
 from tests.kafka.published import Outputs, stored_findings, stored_letters
 from tests.kafka.running import arguments
 
-SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 200_000}
-LENGTH = 3_000
+SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 50_000}
+LENGTH = 1_500
 PARTITIONS = 3
 TIMES = {
     "store.migrated": (1, 1),
@@ -80,6 +80,15 @@ def test_killed_at_a_named_point(point, broker, stream, undisturbed, tmp_path):
     for passage in times:
         ended = follower.run(CRASH_AT=f"{point}:{passage}")
         assert ended.exit_code == -signal.SIGKILL, f"{point}:{passage} was not hit: {ended.err}"
+    assert difference(follower.finish(), undisturbed) is None
+
+
+def test_killed_with_the_other_client(broker, stream, undisturbed, tmp_path):
+    """Killed with confluent-kafka, and ended with kafka-python: it, too, is placed where the store is."""
+    follower = Follower(broker, stream, tmp_path)
+    for point in ("loop.polled:2", "loop.stepped:2", "source.committed:3"):
+        ended = follower.run(CRASH_AT=point, SOURCE="confluent")
+        assert ended.exit_code == -signal.SIGKILL, f"{point} was not hit: {ended.err}"
     assert difference(follower.finish(), undisturbed) is None
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from consumers.kafka import publisher
 from tests.consumers.stored import query, tamper, write_jsonl
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import finish, run_here
@@ -175,8 +176,9 @@ def test_findings_are_sent_while_the_run_goes_on(broker, topic, outputs, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["findings", "dead_letters"])
-def test_a_missing_output_topic(name, broker, topic, tmp_path):
+def test_a_missing_output_topic(name, broker, topic, tmp_path, monkeypatch):
     """An output topic that does not exist ends a run with 4, and names the setting."""
+    monkeypatch.setattr(publisher, "TOPIC_MS", 1_000)
     broker.produce(topic, [annotation(1)])
     settings = {f"KAFKA__{name.upper()}_TOPIC": "no-such-topic"}
     ended = follow(broker, topic, cwd=tmp_path, settings=settings)
@@ -200,6 +202,7 @@ def test_a_topic_that_refuses_a_message(broker, topic, tmp_path, caplog):
     assert len(outputs.findings()) == 3
 
 
+@pytest.mark.usefixtures("impatient")
 def test_publishing_with_a_login(own_broker, tmp_path):
     """The login is used for the output topics too; a wrong one is told once, as for reading."""
     topic, outputs = own_broker.create(), Outputs(own_broker)

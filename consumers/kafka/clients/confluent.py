@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import time
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import (
@@ -242,7 +243,9 @@ class ConfluentClient:
         """Until all are answered, or it is clear that none will be. The client limits the time."""
         assert self._admin is not None
         while not all(future.done() for future in futures):
-            self._admin.poll(_SLICE_S)
+            # Its own way to wait does not end with an answer.
+            wait(futures, _SLICE_S)
+            self._admin.poll(0)
             if self._fault:
                 raise self._fault
 

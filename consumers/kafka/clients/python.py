@@ -5,6 +5,7 @@ After an exception its poll() may never return, so a fault behind records ends t
 
 from __future__ import annotations
 
+import contextlib
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ class PythonClient:
         for name in names:
             with translated(self._settings):
                 numbers = self._consumer.partitions_for_topic(name)
+            if not numbers:
+                self._ask_for(name, cluster)
             if name in cluster.unauthorized_topics:
                 raise faults.not_allowed(f"topic {name}")
             if numbers:
@@ -138,12 +141,18 @@ class PythonClient:
         with translated(self._settings):
             self._consumer.close(autocommit=False, timeout_ms=CLOSE_S * 1_000)
 
+    def _ask_for(self, name: str, cluster: Any) -> None:  # noqa: ANN401 - untyped library
+        """Ask for a topic by its name: among all of them a broker leaves out what may not be seen."""
+        with contextlib.suppress(ValueError):  # no topic can have such a name
+            cluster.set_topics([name])
+            self._refresh(cluster)
+
     def _refresh(self, cluster: Any) -> None:  # noqa: ANN401 - untyped library
         """Ask for the assigned topics anew; what the client knows of them may be old."""
         with translated(self._settings):
             if cluster.metadata_refresh_in_progress:  # its question is older than ours
                 self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001 - as above
-            self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001
+            self._consumer._net.run(cluster.refresh_metadata)  # noqa: SLF001 - as above
 
     def _collect(self, batches: Batches, room: int, room_bytes: int, wait_s: float) -> bool:
         """Fill `batches`; whether the client has no more."""

@@ -52,11 +52,17 @@ def fault(error: Exception, settings: KafkaSettings) -> Exception:
                 "labelwatch with all its dependencies again"
             )
         case errors.TopicAuthorizationFailedError():
-            return faults.not_allowed(str(error))
+            return faults.not_allowed(_topics(error))
         case errors.CorruptRecordError():
             return _damaged(error)
     kind = next(kind for caught, kind in _KINDS if isinstance(error, caught))
     return kind(repr(error))
+
+
+def _topics(error: Exception) -> str:
+    """The topics that an error names: as a text, or as a set of them."""
+    named = error.args[0] if error.args else ""
+    return f"topic {named if isinstance(named, str) else ', '.join(sorted(named))}"
 
 
 def _damaged(error: Exception) -> faults.ClientFault:

@@ -13,6 +13,7 @@ from consumers.config import Settings
 from consumers.doctor.stores import StoreFacts, check_store
 from consumers.doctor.stores import look_at as look_at_store
 from consumers.store.look import Look
+from consumers.store.migrate import migrations
 from tests.consumers.store.test_faults import foreign_holder
 from tests.consumers.stored import tamper, write_jsonl
 from tests.consumers.terminal import finish, run_apart, run_here, start
@@ -112,6 +113,17 @@ def test_a_newer_schema(filled):
     assert "install a newer labelwatch" in text
 
 
+def test_an_older_schema(first):
+    """A store of an older labelwatch is well: the next run brings it up to date, and doctor does not."""
+    before = snapshot(first.parent)
+    found, exit_code = doctor(first)
+    assert snapshot(first.parent) == before
+    assert (found["store"]["verdict"], exit_code) == ("ok", 0)
+    newest = migrations()[-1][0]
+    assert found["store"]["text"].endswith(f"; schema 1 becomes {newest} with the next run")
+    assert found["settings"]["text"] == "as the store was built"
+
+
 @pytest.mark.parametrize("content", [b"not a database " * 1_000, None])
 def test_a_file_that_is_no_store(content, filled):
     """A file that is damaged, or half of one, is kept."""
@@ -207,4 +219,5 @@ def test_a_few_dead_letters_are_normal(rejected, verdict):
     facts = StoreFacts(Path("s"), True, True, True, 1 << 40, None, known)
     store, *_, letters = check_store(facts, Settings())
     assert (letters.name, letters.verdict) == ("dead letters", verdict)
+    assert letters.text.endswith("labelwatch dead-letters list") == (verdict == "warning")
     assert store.text.endswith("schema 1 becomes 2 with the next run")
