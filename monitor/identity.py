@@ -113,16 +113,21 @@ class IdTable:
     def _probe(self, ids: Ids) -> tuple[Rows, NDArray[np.int64]]:
         """The row of each id, and the slot that holds it, or the free one where it belongs."""
         low, high = ids[:, 0], ids[:, 1]
+        mask = self._slots.size - 1
         slot = self._home(low)
         rows = self._slots[slot]
-        wrong = self._differs(rows, low, high)
-        probing = np.flatnonzero(wrong)
-        mask = self._slots.size - 1
+        probing = np.flatnonzero(rows >= 0)
         while probing.size:
-            slot[probing] = (slot[probing] + 1) & mask
-            rows[probing] = self._slots[slot[probing]]
-            wrong = self._differs(rows[probing], low[probing], high[probing])
-            probing = probing[wrong]
+            held = rows[probing]
+            is_other = self._keys.low[held] != low[probing]
+            # Half an id is nearly always enough to tell two apart.
+            alike = np.flatnonzero(~is_other)
+            is_other[alike] = self._keys.high[held[alike]] != high[probing[alike]]
+            probing = probing[is_other]
+            following = (slot[probing] + 1) & mask
+            slot[probing] = following
+            rows[probing] = held = self._slots[following]
+            probing = probing[held >= 0]
         return rows, slot
 
     def _home(self, low: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -144,16 +149,6 @@ class IdTable:
         for start in range(0, len(self), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(self)), dtype=np.int32)
             self._claim(rows, self._home(self._keys.low[rows]))
-
-    def _differs(
-        self, rows: Rows, low: NDArray[np.uint64], high: NDArray[np.uint64]
-    ) -> NDArray[np.bool_]:
-        if not len(self):
-            return np.zeros(rows.size, np.bool_)
-        differs: NDArray[np.bool_] = self._keys.low[rows] != low
-        differs |= self._keys.high[rows] != high
-        differs &= rows >= 0
-        return differs
 
     def _append(self, ids: Ids, slot: NDArray[np.int64]) -> None:
         start = len(self)
