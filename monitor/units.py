@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Units = NDArray[np.uint32]
 
 UNIT = 1 << 30
-_SUM_SLACK = 0.02
+_SUM_MIN, _SUM_MAX = UNIT * (1 - 0.02), UNIT * (1 + 0.02)
 _RESCALE_ABOVE = 1_074  # 1e-6 in units
 
 
@@ -44,13 +44,23 @@ def fault_of(probabilities: Probabilities, is_partial: NDArray[np.bool_]) -> NDA
     """The Reason why each row is not a distribution, None where it is one. Shape: (n,)."""
     with np.errstate(invalid="ignore", over="ignore"):
         total = np.rint(probabilities * UNIT).sum(axis=1)
+        faults = np.full(len(probabilities), None, np.object_)
+        if _are_fine(probabilities, total):
+            return faults
         is_in_range = ((probabilities >= 0) & (probabilities <= 1)).all(axis=1)
-        is_sum_fine = (total <= UNIT * (1 + _SUM_SLACK)) & np.where(
-            is_partial, total > 0, total >= UNIT * (1 - _SUM_SLACK)
-        )
-    faults = np.full(len(probabilities), None, np.object_)
-    if not (is_in_range & is_sum_fine).all():
-        faults[~is_sum_fine] = Reason.PROBS_NOT_NORMALISED
-        faults[~is_in_range] = Reason.PROBS_OUT_OF_RANGE
-        faults[~np.isfinite(probabilities).all(axis=1)] = Reason.PROBS_NOT_FINITE
+        is_sum_fine = (total <= _SUM_MAX) & np.where(is_partial, total > 0, total >= _SUM_MIN)
+    faults[~is_sum_fine] = Reason.PROBS_NOT_NORMALISED
+    faults[~is_in_range] = Reason.PROBS_OUT_OF_RANGE
+    faults[~np.isfinite(probabilities).all(axis=1)] = Reason.PROBS_NOT_FINITE
     return faults
+
+
+def _are_fine(probabilities: Probabilities, total: NDArray[np.float64]) -> bool:
+    """Whether all are whole distributions, as nearly always: asked of the extremes, NaN included."""
+    return bool(
+        probabilities.size
+        and probabilities.min() >= 0
+        and probabilities.max() <= 1
+        and total.min() >= _SUM_MIN
+        and total.max() <= _SUM_MAX
+    )
