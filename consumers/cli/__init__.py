@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from consumers.cli import ask, doctor, feed, follow, letters
+from consumers.cli import ask, doctor, feed, follow, health, letters
 from consumers.errors import LabelwatchError
 
 BUG = 70
@@ -28,6 +28,7 @@ COMMANDS = (
     *feed.COMMANDS,
     *follow.COMMANDS,
     *ask.COMMANDS,
+    *health.COMMANDS,
     *letters.COMMANDS,
     *doctor.COMMANDS,
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from consumers.batch import FILTERS, filtered_ids
 from consumers.cli.explanation import explain_example
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
 from consumers.config import read_settings
@@ -15,9 +16,9 @@ from consumers.store.read import Reader
 _FLAGS = """
 SELECT annotation_id, example_id, annotator, given_label, suggested_label, label_score, model_version,
     annotated_at
-FROM label_issues WHERE {where} ORDER BY label_score, annotation_id LIMIT ?
+FROM {view} WHERE {where} ORDER BY label_score, annotation_id LIMIT ?
 """
-_FLAG_COUNT = "SELECT count(*) FROM label_issues WHERE {where}"
+_FLAG_COUNT = "SELECT count(*) FROM {view} WHERE {where}"
 
 store_option = click.option(
     "--store", metavar="PATH", help="The database; labelwatch.duckdb by default."
@@ -45,19 +46,39 @@ def sql(statement: str, store: str | None, style: str | None) -> None:
 @click.option("--annotator", help="Only this annotator's labels.")
 @click.option("--label", help="Only labels of this class.")
 @click.option("--model-version", help="Only examples that this model version judges.")
+@click.option(
+    "--filter",
+    "filter_by",
+    type=click.Choice(FILTERS),
+    help="What this filter of cleanlab flags, instead of the label issues; by cleanlab, an extra.",
+)
 @limit_option
-def flags(store: str | None, style: str | None, limit: int | None, **filters: str | None) -> None:
+def flags(
+    store: str | None,
+    style: str | None,
+    limit: int | None,
+    filter_by: str | None,
+    **filters: str | None,
+) -> None:
     """List suspect labels, most suspect first."""
     columns = {"annotator": "annotator", "label": "given_label", "model_version": "model_version"}
     given = {columns[name]: value for name, value in filters.items() if value is not None}
-    where = " AND ".join(f"{column} = ?" for column in given) or "true"
+    conditions = [f"{column} = ?" for column in given]
+    values: list[object] = list(given.values())
     with open_reader(store) as reader:
-        values = list(given.values())
-        found = reader.query(_FLAGS.format(where=where), [*values, row_limit(limit, style)])
-        count = reader.query(_FLAG_COUNT.format(where=where), values).rows[0][0]
+        view = "label_issues"
+        if filter_by:
+            view = "annotations"
+            conditions.append("annotation_id IN (SELECT unnest(?::VARCHAR[]))")
+            values.append(filtered_ids(reader, filter_by, filters["model_version"]))
+        where = " AND ".join(conditions) or "true"
+        statement = _FLAGS.format(view=view, where=where)
+        found = reader.query(statement, [*values, row_limit(limit, style)])
+        count = reader.query(_FLAG_COUNT.format(view=view, where=where), values).rows[0][0]
     show(found, style)
     if count > len(found.rows):
-        tell(f"{len(found.rows):,} of {count:,} label issues; see more with --limit")
+        name = f"annotations that {filter_by} flags" if filter_by else "label issues"
+        tell(f"{len(found.rows):,} of {count:,} {name}; see more with --limit")
 
 
 @click.command()
