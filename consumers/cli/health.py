@@ -56,12 +56,12 @@ def health(
         strata = strata_of(reader.query(QUERY).rows)
     if model_version is not None:
         strata = [each for each in strata if each.model_version == model_version]
+    row_type, rows = _rows(strata, what)
     for line in _summary(strata):
         tell(line)
     if style == "json" and what == "classes":
         click.echo(json.dumps(document(strata), ensure_ascii=False, indent=1))
     else:
-        row_type, rows = _rows(strata, what)
         found = rows[: row_limit(limit, style)]
         names = [field.name for field in fields(row_type)]
         show(Result(names, [], [astuple(row) for row in found]), style)
