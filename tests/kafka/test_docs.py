@@ -41,7 +41,10 @@ def test_commands_in_documents_do_what_is_shown(document, broker, tools, tmp_pat
     """Every command shown runs against a broker, and prints what is shown."""
     work = tmp_path / "work"
     work.mkdir()
-    servers = {"LABELWATCH_KAFKA__BOOTSTRAP_SERVERS": broker.servers}
+    servers = {
+        "LABELWATCH_KAFKA__BOOTSTRAP_SERVERS": broker.servers,
+        "LABELWATCH_HTTP__LISTEN": "127.0.0.1:0",
+    }
     try:
         check_commands(document, work, paths=[tools], environment=servers, with_kafka=True)
     finally:
