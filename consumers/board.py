@@ -28,13 +28,14 @@ class Phase(StrEnum):
 class Board:
     """The state of a run. Times are of the monotonic clock, in seconds.
 
-    `moved_at`: when the loop last came round, whether there were records or not. `away`: why the
-    source cannot be reached, None while it can.
+    `moved_at`: when the loop last came round, whether there were records or not. `committed_at`: when
+    it last committed, or began. `away`: why the source cannot be reached, None while it can.
     """
 
     phase: Phase = Phase.STARTING
     txn_id: int = 0
     moved_at: float = field(default_factory=time.monotonic)
+    committed_at: float = field(default_factory=time.monotonic)
     next_offsets: Mapping[Partition, int] = field(default_factory=dict)
     end_offsets: Mapping[Partition, int] = field(default_factory=dict)
     away: str | None = None

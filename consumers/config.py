@@ -81,8 +81,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a run answers questions, and whom."""
 
-    listen: Name = "127.0.0.1:8711"
-    """Host and port; any host but loopback needs a token."""
+    listen: Name | None = None
+    """Host and port, or off; any host but loopback needs a token. Unset: 127.0.0.1:8711, or a free port."""
     token: Name | None = None
     """The bearer token that every request needs; better in LABELWATCH_HTTP__TOKEN than in a file."""
     query_s: Annotated[float, Meta(gt=0)] = 10.0

@@ -7,6 +7,7 @@ truth.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consumers import crash
+from consumers.board import Board, Phase
 from consumers.errors import SourceError
 from consumers.store import BEFORE_ALL, Arrival, Wanted
 from consumers.store.letters import records_of
@@ -104,13 +106,14 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What a run works with: the store, the state that caches it, the decoder, and where it publishes."""
+    """What a run works with: store, state that caches it, decoder; where it publishes, and what it tells."""
 
     store: Store
     state: State
     decoder: Decoder
     batch_size_max: int
     outlet: Outlet | None = None
+    board: Board = field(default_factory=Board)
 
 
 def run(
@@ -127,6 +130,8 @@ def run(
     source.seek(positions)
     if line.outlet:
         line.outlet.open()
+    _tell(line, source, next_offsets)
+    line.board.phase = Phase.RUNNING
     while not is_stopping():
         polled = source.poll(line.batch_size_max)
         crash.point("loop.polled")
@@ -141,17 +146,31 @@ def run(
             rejections = advance(line, arrival, breaker, is_last=polled.is_exhausted)
             source.commit(positions)
             crash.point("source.committed")
-            next_offsets |= {place: each.next_offset for place, each in positions.items()}
+            # Others read what the board shows, so it is never changed in place.
+            next_offsets = next_offsets | {p: each.next_offset for p, each in positions.items()}
             totals.add(arrival.records, rejections)
             after_commit(totals)
         if line.outlet:
             line.outlet.publish(is_idle=not positions)
+        _tell(line, source, next_offsets)
         if polled.is_exhausted:
             breaker.check(polled.records, [], is_last=True)
             break
+    line.board.phase = Phase.DRAINING
     if line.outlet:
         line.outlet.drain(is_stopping)
     return totals
+
+
+def _tell(line: Line, source: Source, next_offsets: Mapping[Partition, int]) -> None:
+    """Write on the board how far the run is. Called each round."""
+    board, now = line.board, time.monotonic()
+    board.next_offsets = next_offsets
+    board.end_offsets = source.end_offsets()
+    board.away = source.away
+    if board.txn_id != line.store.txn_id:
+        board.txn_id, board.committed_at = line.store.txn_id, now
+    board.moved_at = now
 
 
 def advance(

@@ -58,6 +58,11 @@ class Source(Protocol):
         """The offset after the last record of each partition, as far as it is known, for lag."""
         ...
 
+    @property
+    def away(self) -> str | None:
+        """Why nobody answers at the other end, as of the last poll; None where somebody does."""
+        ...
+
     def close(self) -> None:
         """Release files and sockets. May be called twice."""
         ...

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from consumers import config
+from consumers.config import HttpSettings, KafkaSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -70,3 +77,30 @@ def test_links_in_documents_lead_somewhere(document):
     """Every relative link names a file that exists."""
     for target in _LINK.findall(document.read_text("utf-8")):
         assert (document.parent / target).exists(), target
+
+
+def rows(section):
+    """The table of settings as it must stand in the page, from the class that defines them."""
+    tree = ast.parse(inspect.getsource(config))
+    (body,) = [n.body for n in tree.body if getattr(n, "name", "") == section.__name__]
+    names = [n.target.id if isinstance(n, ast.AnnAssign) else None for n in body]
+    texts = {
+        name: after.value.value
+        for name, after in zip(names, body[1:], strict=False)
+        if name is not None
+    }
+    for field in msgspec.structs.fields(section):
+        default = [] if field.default_factory is list else field.default
+        shown = "" if default is None else f"`{json.dumps(default)}`"
+        yield f"| `{field.name}` | {shown} | {texts[field.name]} |".replace("|  |", "| |")
+
+
+@pytest.mark.parametrize(
+    ("page", "section"), [("kafka.md", KafkaSettings), ("http.md", HttpSettings)]
+)
+def test_every_setting_stands_in_the_page(page, section):
+    """The table of settings is that of the code: names, defaults and texts, in order."""
+    lines = (ROOT / "docs" / page).read_text("utf-8").splitlines()
+    start = lines.index("| setting | default | meaning |") + 2
+    table = lines[start : lines.index("", start)]
+    assert table == list(rows(section))

@@ -14,6 +14,7 @@ from consumers.cli.feeding import (
     config_option,
     feed,
     keep_going_option,
+    listen_option,
     store_option,
     store_settings,
     strict_option,
@@ -36,20 +37,33 @@ if TYPE_CHECKING:
 @config_option
 @store_option
 @classes_option
+@listen_option
 @strict_option
 @keep_going_option
-def replay(files: tuple[str, ...], *, strict: bool, keep_going: bool, **flags: str | None) -> None:
+def replay(
+    files: tuple[str, ...],
+    *,
+    listen: str | None,
+    strict: bool,
+    keep_going: bool,
+    **flags: str | None,
+) -> None:
     """Read JSONL, Parquet or CSV files, or - for stdin, into the store.
 
-    Run again, it goes on where it was.
+    Run again, it goes on where it was. With --listen it answers questions meanwhile.
     """
-    settings = store_settings(**flags)
+    settings = store_settings(**flags, listen=listen)
     # From here on a signal lets the batch at hand finish, even if the store is still being loaded.
     stopping = Stopping()
     source = FileSource(files, settings.value_bytes_max, settings.fields)
     with contextlib.closing(source):
         totals = feed(
-            settings, source, "labelwatch replay", is_stopping=stopping, keep_going=keep_going
+            settings,
+            source,
+            "labelwatch replay",
+            is_stopping=stopping,
+            keep_going=keep_going,
+            has_server=listen is not None,
         )
     if strict and totals.rejected:
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from dataclasses import replace
@@ -10,17 +11,20 @@ from typing import TYPE_CHECKING, Self
 import click
 from rich.console import Console
 
+from consumers.board import Board
 from consumers.cli.output import tell
 from consumers.config import read_settings
+from consumers.http.listen import OFF
 from consumers.loop import Breaker
 from consumers.loop import run as run_loop
 from consumers.outlet import Outlet
 from consumers.wiring import open_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from consumers.config import Settings
+    from consumers.http.server import Server
     from consumers.loop import Line, Totals
     from consumers.ports import Publisher, Source, Stream
 
@@ -32,6 +36,9 @@ store_option = click.option(
 )
 classes_option = click.option(
     "--classes", metavar="A,B,…", help="The class list, in the order of pred_probs."
+)
+listen_option = click.option(
+    "--listen", metavar="HOST:PORT|off", help="Where to answer questions; port 0: any free one."
 )
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 1 where records were rejected."
@@ -46,9 +53,17 @@ def class_names(classes: str | None) -> list[str] | None:
     return None if classes is None else [name.strip() for name in classes.split(",")]
 
 
-def store_settings(config: str | None, store: str | None, classes: str | None) -> Settings:
+def store_settings(
+    config: str | None, store: str | None, classes: str | None, listen: str | None = None
+) -> Settings:
     """Settings where these flags win. Raises: UsageError."""
-    return read_settings(config, {"store": store, "classes": class_names(classes)})
+    flags = {"store": store, "classes": class_names(classes), "http": listening(listen)}
+    return read_settings(config, flags)
+
+
+def listening(listen: str | None) -> dict[str, str] | None:
+    """What `--listen` says, as the table [http]."""
+    return None if listen is None else {"listen": listen}
 
 
 def feed(
@@ -59,17 +74,23 @@ def feed(
     is_stopping: Callable[[], bool],
     keep_going: bool,
     publishers: Mapping[Stream, Publisher] | None = None,
+    has_server: bool = False,
 ) -> Totals:
     """Run the loop over the store until the source ends, and say what it did. Raises: LabelwatchError.
 
     The publishers are closed, the source is not.
     """
-    publishers = publishers or {}
+    publishers, board = publishers or {}, Board()
     try:
-        with open_line(settings, command) as line, _Progress(line, settings) as progress:
+        with (
+            _server(settings, board, is_wanted=has_server) as server,
+            open_line(settings, command) as line,
+            server.over(line.store) if server else contextlib.nullcontext(),
+            _Progress(line, settings) as progress,
+        ):
             breaker = Breaker(is_armed=not keep_going)
-            if publishers:
-                line = replace(line, outlet=Outlet(line.store, publishers))  # noqa: PLW2901 - it publishes now
+            outlet = Outlet(line.store, publishers) if publishers else None
+            line = replace(line, board=board, outlet=outlet)  # noqa: PLW2901 - now it tells
             totals = run_loop(line, source, breaker, is_stopping, progress.update)
             progress.check_parity()
             summary = _summary(line, totals)
@@ -79,6 +100,19 @@ def feed(
         for publisher in publishers.values():
             publisher.close()
     return totals
+
+
+@contextlib.contextmanager
+def _server(settings: Settings, board: Board, *, is_wanted: bool) -> Iterator[Server | None]:
+    """The server, from before the store is loaded until after the run; None where it is off."""
+    if not is_wanted or settings.http.listen == OFF:
+        yield None
+        return
+    # It takes a third of a second to import, which a run without it should not pay.
+    from consumers.http.server import Server  # noqa: PLC0415
+
+    with contextlib.closing(Server(settings, board)) as server:
+        yield server
 
 
 class _Progress:

@@ -14,6 +14,7 @@ from consumers.cli.feeding import (
     config_option,
     feed,
     keep_going_option,
+    listen_option,
     store_option,
     strict_option,
 )
@@ -41,6 +42,7 @@ from consumers.stopping import Stopping
     is_flag=True,
     help="Go on where unread records were deleted; a dead letter stands for the gap.",
 )
+@listen_option
 @strict_option
 @keep_going_option
 def run(
@@ -48,6 +50,7 @@ def run(
     config: str | None,
     store: str | None,
     classes: str | None,
+    listen: str | None,
     until_end: bool,
     skip_lost: bool,
     strict: bool,
@@ -56,9 +59,9 @@ def run(
 ) -> None:
     """Read Kafka topics into the store, until SIGTERM.
 
-    Run again, it goes on where it was.
+    Run again, it goes on where it was. Meanwhile it answers questions over HTTP.
     """
-    settings = kafka_settings(config, store, classes, **kafka)
+    settings = kafka_settings(config, store, classes, listen=listen, **kafka)
     stopping = Stopping()
     source = topic_source(settings, until_end=until_end, skip_lost=skip_lost)
     with contextlib.closing(source):
@@ -72,6 +75,7 @@ def run(
             is_stopping=stopping,
             keep_going=keep_going,
             publishers=topic_publishers(settings),
+            has_server=True,
         )
     if strict and totals.rejected:
         sys.exit(1)

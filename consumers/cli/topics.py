@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from consumers.cli.feeding import class_names
+from consumers.cli.feeding import class_names, listening
 from consumers.config import read_settings
 from consumers.ports import Stream
 
@@ -30,12 +30,22 @@ def kafka_settings(
     config: str | None,
     store: str | None,
     classes: str | None,
+    *,
+    listen: str | None = None,
     **kafka: Any,  # noqa: ANN401 - as click gives them
 ) -> Settings:
     """Settings where flags also fill the table [kafka]. Raises: UsageError."""
     flags = {name: list(v) if isinstance(v, tuple) else v for name, v in kafka.items()}
     given = {name: value for name, value in flags.items() if value not in (None, [])}
-    return read_settings(config, {"store": store, "classes": class_names(classes), "kafka": given})
+    return read_settings(
+        config,
+        {
+            "store": store,
+            "classes": class_names(classes),
+            "kafka": given,
+            "http": listening(listen),
+        },
+    )
 
 
 def topic_source(settings: Settings, *, until_end: bool, skip_lost: bool = False) -> KafkaSource:

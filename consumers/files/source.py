@@ -105,6 +105,11 @@ class FileSource:
             if stream.end_offset is not None
         }
 
+    @property
+    def away(self) -> str | None:
+        """Never: a file that cannot be read is an error."""
+        return None
+
     def close(self) -> None:
         """Close the files. May be called twice."""
         for stream in self._streams:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from consumers.board import Board
     from consumers.config import HttpSettings
     from consumers.store.gate import Gate
@@ -13,8 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Context:
-    """Given to each module's `routes(context)`. What is None comes once the store is loaded."""
+    """Given to each module's `routes(context)`. What is None comes once the store is loaded.
+
+    `stuck_s`: how long a round of the loop may take. `is_closing`: the server ends, and so do its streams.
+    """
 
     settings: HttpSettings
     board: Board
+    stuck_s: float = 300.0
+    path: Path | None = None
     gate: Gate | None = None
+    is_closing: bool = False

@@ -12,12 +12,17 @@ log = logging.getLogger(__name__)
 
 
 class Presence:
-    """When the broker was last heard of, and whether it is being waited for."""
+    """When the broker was last heard of, and why it is being waited for (`away`), None where it is not."""
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
         self._heard_at = self._missed_at = time.monotonic()
-        self.is_away = False
+        self.away: str | None = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nobody is there."""
+        return self.away is not None
 
     @property
     def away_s(self) -> float:
@@ -37,12 +42,13 @@ class Presence:
         """Nobody is there, for this reason."""
         self._heard_at = time.monotonic()
         if not self.is_away:
-            self.is_away, self._missed_at = True, time.monotonic()
+            self._missed_at = time.monotonic()
             log.warning("%s; waiting for it", text)
+        self.away = text
 
     def meet(self) -> None:
         """The broker answers."""
         self._heard_at = time.monotonic()
         if self.is_away:
-            self.is_away = False
+            self.away = None
             log.warning("%s answers again", self._servers)

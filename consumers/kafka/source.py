@@ -120,6 +120,11 @@ class KafkaSource:
         except faults.ClientFault:  # the next poll meets it, too
             return {}
 
+    @property
+    def away(self) -> str | None:
+        """Why no broker answers, as of the last poll; None where one does."""
+        return self._presence.away
+
     def close(self) -> None:
         """Tell the last offsets, where somebody is there, and let go of the sockets. May be called twice."""
         if not self._presence.is_away:

@@ -15,6 +15,7 @@ from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
 from consumers.store.connection import connect, translated
+from consumers.store.gate import Gate
 from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
 from consumers.store.memory_limit import Files, MemoryLimit
@@ -217,6 +218,14 @@ class Store:
         """How many cells of joint and thresholds a recount from the facts gives differently."""
         with translated(self.path):
             return wrong_cells(self._db, collision)
+
+    def gate(self) -> Gate:
+        """Where other threads ask."""
+        return Gate(self._db)
+
+    def tell_url(self, url: str) -> None:
+        """Say in the lock file where this process answers questions."""
+        self._lock.tell_url(url)
 
     def close(self) -> None:
         """Let go of the file as it is."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 5_000
 BYTES_MAX = 16 << 20
+_NO_END = 2**63 - 1
 
 _TABLES = {Stream.FINDINGS: "published_finding", Stream.DEAD_LETTERS: "published_dead_letter"}
 _BEFORE: dict[Stream, Cursor] = {Stream.FINDINGS: ("", -1), Stream.DEAD_LETTERS: (-1, -1)}
@@ -88,7 +89,7 @@ class Outbox:
         found = self._db.execute(
             sql.FINDINGS,
             dict(zip(("txn_id", "kind", "annotation"), cursor, strict=True))
-            | {"rows_max": ROWS_MAX},
+            | {"last": _NO_END, "rows_max": ROWS_MAX},
         )
         columns = [column[0] for column in found.description or []]
         rows = [dict(zip(columns, row, strict=True)) for row in found.fetchall()]

@@ -63,7 +63,7 @@ ORDER BY d.txn_id, d.source, d.position
 FINDINGS = """
 WITH page AS MATERIALIZED (
     SELECT * FROM store.finding
-    WHERE txn_id >= $txn_id AND (txn_id, kind, annotation) > ($txn_id, $kind, $annotation)
+    WHERE txn_id BETWEEN $txn_id AND $last AND (txn_id, kind, annotation) > ($txn_id, $kind, $annotation)
     ORDER BY txn_id, kind, annotation
     LIMIT $rows_max
 )

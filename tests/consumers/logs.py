@@ -45,6 +45,8 @@ class Log:
 class LogSource:
     """A log, read in order: partition after partition, polls as large as `sizes` say, then whole."""
 
+    away = None
+
     def __init__(self, log, sizes=()):
         self._parts = log.parts
         self._sizes = chain(sizes, repeat(10**6))
@@ -86,7 +88,7 @@ class LogSource:
         """A log does not know its readers."""
 
     def end_offsets(self):
-        return {place: records[-1][0] + 1 for place, records in self._parts.items()}
+        return {place: records[-1][0] + 1 for place, records in self._parts.items() if records}
 
     def close(self):
         """Nothing to close."""

@@ -10,7 +10,7 @@ from tests.consumers.terminal import run_here, start
 
 CLASSES = "a,b,c"
 CLIENTS = ("kafka", "confluent")
-chosen = {"SOURCE": CLIENTS[0]}
+chosen = {"SOURCE": CLIENTS[0], "HTTP__LISTEN": "127.0.0.1:0"}
 
 
 def annotation(number, label="a", **more):

@@ -1,0 +1,243 @@
+"""What each endpoint takes and answers, in the words of OpenAPI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from consumers.http.describing import ASKING, COMMON, json_answer, operation, query
+from consumers.http.lists import LISTS
+from consumers.http.parameters import ROWS, ROWS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consumers.http.describing import Json
+    from consumers.http.lists import Column, Listed
+
+
+def operations() -> dict[tuple[str, str], Json]:
+    """Every operation there may be, by method and path."""
+    return _PROBES | _lists() | _OTHERS
+
+
+def _schema(column: Column) -> Json:
+    is_time = column.kind == "timestamp"
+    kind = "string" if is_time else column.kind
+    form = {"format": "date-time"} if is_time else {}
+    kinds = [kind, "null"] if column.is_nullable else kind
+    return {"type": kinds, "description": column.about} | form
+
+
+def _lists() -> dict[tuple[str, str], Json]:
+    found = {}
+    for name, listed in LISTS.items():
+        page = {
+            "type": "object",
+            "required": ["rows", "next"],
+            "properties": {
+                "rows": {"type": "array", "items": _row(listed)},
+                "next": {
+                    "type": ["string", "null"],
+                    "description": "Where the next page begins; null after the last.",
+                },
+            },
+        }
+        forms = {"application/json": {"schema": page}, "text/csv": {"schema": {"type": "string"}}}
+        for end, kinds in (("", forms), (".json", ["application/json"]), (".csv", ["text/csv"])):
+            answer = {
+                "description": "A page.",
+                "content": {kind: forms[kind] for kind in kinds},
+                "headers": {
+                    "Link": {"description": "The next page.", "schema": {"type": "string"}}
+                },
+            }
+            found["GET", f"/api/{name}{end}"] = operation(
+                listed.about, {"200": answer}, ASKING, _parameters(listed)
+            )
+    return found
+
+
+def _row(listed: Listed) -> Json:
+    columns = {name: _schema(column) for name, column in listed.columns.items()}
+    return {"type": "object", "required": list(columns), "properties": columns}
+
+
+def _parameters(listed: Listed) -> tuple[Json, ...]:
+    filters = (
+        query(name, f"Only this. {listed.columns[column].about}", {"type": "string"})
+        for name, column in listed.filters.items()
+    )
+    about = f"Rows of a page; {ROWS_MAX:,} at the most, whatever is asked for."
+    limit = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": ROWS}
+    return (
+        *filters,
+        query("limit", about, limit),
+        query("next", "`next` of the last page.", {"type": "string"}),
+    )
+
+
+_PROBE = {
+    "type": "object",
+    "required": ["ready", "reasons", "txn_id", "lag_records"],
+    "properties": {
+        "ready": {"type": "boolean"},
+        "reasons": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["reason", "detail"],
+                "properties": {
+                    "reason": {
+                        "enum": ["starting", "draining", "source_away", "commit_late", "disk_full"]
+                    },
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+        "txn_id": {"type": "integer"},
+        "lag_records": {"type": "integer"},
+    },
+}
+_LIVE = operation(
+    "Whether the loop goes round. It does not depend on the source.",
+    json_answer(
+        "It does.",
+        {
+            "type": "object",
+            "required": ["alive", "phase"],
+            "properties": {
+                "alive": {"const": True},
+                "phase": {"enum": ["starting", "running", "draining"]},
+            },
+        },
+    ),
+    ("403", "500", "503"),
+    security=[],
+)
+_READY = json_answer("It is.", _PROBE)
+_PROBES: Final[dict[tuple[str, str], Json]] = {
+    ("GET", "/livez"): _LIVE,
+    ("GET", "/healthz"): _LIVE,
+    ("GET", "/readyz"): operation(
+        "Whether it is of use now, and why not.",
+        _READY | {"503": _READY["200"] | {"description": "It is not, for these reasons."}},
+        ("401", "403", "500"),
+    ),
+}
+_NAME = {"type": "string"}
+_NAME_OR_NULL = {"type": ["string", "null"]}
+_NUMBER = {"type": "number"}
+_TIME = {"type": "string", "format": "date-time"}
+
+
+def _record(about: str, properties: Mapping[str, Json]) -> Json:
+    """An object that has all of these."""
+    return {
+        "type": "object",
+        "description": about,
+        "required": list(properties),
+        "properties": dict(properties),
+    }
+
+
+_JUDGED = _record(
+    "A class, and whether the example counts as confident of it.",
+    {
+        "label": _NAME,
+        "p": _NUMBER,
+        "class_threshold": _NUMBER,
+        "is_confident": {"type": "boolean"},
+    },
+)
+_FINDING: Json = {
+    "kind": {"enum": ["label_issue", "exact_duplicate", "conflicting_labels"]},
+    "action": {"enum": ["raised", "changed", "cleared"]},
+    "cause": {"enum": ["annotation", "threshold", "relabel", "deletion", "prediction"]},
+    "score": _NUMBER,
+    "txn_id": {"type": "integer"},
+    "found_at": _TIME,
+}
+_EXPLAINED = _record(
+    "A live annotation and the numbers behind its flag.",
+    {
+        "annotation_id": _NAME,
+        "annotator": _NAME,
+        "given_label": _NAME,
+        "suggested_label": _NAME_OR_NULL,
+        "is_label_issue": {"type": "boolean"},
+        "label_score": _NUMBER,
+        "self_confidence": _NUMBER,
+        "normalized_margin": _NUMBER,
+        "model_version": _NAME_OR_NULL,
+        "revision": {"type": ["integer", "null"]},
+        "annotated_at": {"type": ["string", "null"], "format": "date-time"},
+        "text": _NAME_OR_NULL,
+        "uri": _NAME_OR_NULL,
+        "rule": _NAME | {"description": "Why it is an issue, or none."},
+        "classes": {"type": "array", "items": _JUDGED},
+        "history": {"type": "array", "items": _record("A change of a flag.", _FINDING)},
+    },
+)
+_EXPLANATION = _record(
+    "Everything known about an example.",
+    {
+        "example_id": _NAME,
+        "model_version": _NAME_OR_NULL,
+        "predicted_label": _NAME_OR_NULL,
+        "annotations": {"type": "array", "items": _EXPLAINED},
+        "pending": {
+            "type": "array",
+            "items": _record(
+                "An annotation that waits for a prediction.",
+                {"annotation_id": _NAME, "annotator": _NAME, "given_label": _NAME, "since": _TIME},
+            ),
+        },
+        "duplicates": {
+            "type": "array",
+            "items": _record(
+                "A set of examples with the same content.",
+                {
+                    "kind": _NAME,
+                    "set_id": _NAME,
+                    "others": {"type": ["array", "null"], "items": _NAME},
+                },
+            ),
+        },
+    },
+)
+_EXAMPLE_ID = {
+    "name": "example_id",
+    "in": "path",
+    "required": True,
+    "description": "The example's id, percent-encoded; it may hold slashes.",
+    "schema": _NAME,
+}
+_LAST_EVENT = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "The id of the last event, 0 for all of them; without it the stream begins now.",
+    "schema": {"type": "string", "pattern": r"^(0|[0-9]{1,18}\.[a-z_]{1,40}\.[0-9]{1,9})$"},
+}
+_STREAM = {
+    "200": {
+        "description": "Events `finding`; the data of each is a row of the view `findings` as JSON.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+_OTHERS: Final[dict[tuple[str, str], Json]] = {
+    ("GET", "/api/explain/{example_id}"): operation(
+        "Every number behind the flags of an example.",
+        json_answer("The explanation.", _EXPLANATION),
+        (*ASKING, "404"),
+        (_EXAMPLE_ID,),
+    ),
+    ("GET", "/api/events"): operation(
+        "Findings as server-sent events, as they are committed.",
+        _STREAM,
+        ("400", *COMMON, "503"),
+        (_LAST_EVENT,),
+    ),
+    ("GET", "/api/openapi.json"): operation(
+        "This document.", json_answer("The document.", {"type": "object"}), ("400", *COMMON)
+    ),
+}

@@ -1,0 +1,159 @@
+"""GET /api/events: findings as they are committed."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from consumers.http.stream import CLIENTS_MAX
+from tests.consumers.http.web import events_of, wait_for
+from tests.consumers.stored import query
+
+SURE = [
+    {"example_id": f"{label}{i}", "label": label, "pred_probs": {"a": p, "b": 1 - p}}
+    for label, p in (("a", 0.9), ("b", 0.1))
+    for i in range(5)
+]
+
+
+def wrong(*numbers):
+    """Annotations that are suspect."""
+    return [
+        {"example_id": f"w{i}\n", "label": "b", "pred_probs": {"a": 0.9, "b": 0.1}}
+        for i in numbers
+    ]
+
+
+@contextlib.contextmanager
+def streaming(monitor, **headers):
+    """The stream, as a file to read."""
+    connection = http.client.HTTPConnection(urlsplit(monitor.url).netloc, timeout=20)
+    with contextlib.closing(connection):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request("GET", "/api/events", headers=named)
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.readline() == b"retry: 1000\n"
+        yield response
+
+
+def test_findings_come_as_they_are_committed(monitor):
+    """A stream begins now, and shows each finding once, in order, as the view does."""
+    monitor.send(*SURE, *wrong(0))
+    monitor.settle()
+    with streaming(monitor) as stream:
+        monitor.send(*wrong(1))
+        first = events_of(stream, 1)
+        monitor.send(*wrong(2, 3))
+        found = [data for _, data in first + events_of(stream, 2)]
+    assert [data["example_id"] for data in found] == ["w1\n", "w2\n", "w3\n"]
+    assert monitor.stop().exit_code == 0
+    shown = query(
+        monitor.store,
+        "SELECT finding_id, kind, action, cause, score, txn_id FROM findings WHERE example_id <> ? "
+        "ORDER BY txn_id, annotation_id",
+        "w0\n",
+    )
+    columns = ("finding_id", "kind", "action", "cause", "score", "txn_id")
+    assert [tuple(data[name] for name in columns) for data in found] == shown
+
+
+def test_a_client_goes_on_where_it_left_off(monitor):
+    """With the id of the last event nothing is missed and nothing comes twice; 0 is from the beginning."""
+    monitor.send(*SURE, *wrong(*range(10)))
+    monitor.settle()
+    with streaming(monitor, Last_Event_ID="0") as stream:
+        whole = events_of(stream, 10)
+    for cut in (1, 5, 9):
+        with streaming(monitor, Last_Event_ID=whole[cut - 1][0]) as stream:
+            assert events_of(stream, 10 - cut) == whole[cut:]
+
+
+def test_many_findings_come_page_by_page(monitor):
+    """More findings than fit into a page, of one commit, all come, once."""
+    monitor.send(*SURE, *wrong(*range(2_500)))
+    monitor.settle()
+    with streaming(monitor, Last_Event_ID="0") as stream:
+        found = events_of(stream, 2_500)
+    assert len({key for key, _ in found}) == 2_500
+    assert {data["example_id"] for _, data in found} == {f"w{i}\n" for i in range(2_500)}
+
+
+@pytest.mark.parametrize(
+    "last", ["x", "999.label_issue.1", "1.label_issue", "-1", "1.Ä.2", "0" * 99]
+)
+def test_an_id_that_is_none(empty, last):
+    """An id that no event of this store has is 400: going on from elsewhere would hide a gap."""
+    answer = empty.get("/api/events", Last_Event_ID=last.encode("latin-1"))
+    assert answer.status == 400
+    assert answer.fault["error"].startswith("Last-Event-ID")
+
+
+def test_the_stream_is_only_a_stream(empty):
+    """There is no other form of it, and it takes no parameters; HEAD tells its headers and ends."""
+    assert empty.get("/api/events", Accept="application/json").status == 406
+    assert empty.get("/api/events?kind=label_issue").status == 400
+    head = empty.ask("HEAD", "/api/events")
+    assert (head.status, head.body) == (200, b"")
+
+
+def test_the_end_of_the_monitor_is_the_end_of_the_stream(monitor):
+    """What is committed before a monitor ends is sent, and then the stream ends as it should."""
+    monitor.send(*SURE)
+    monitor.settle()
+    with streaming(monitor) as stream:
+        monitor.send(*wrong(*range(40)))
+        monitor.settle()
+        assert monitor.stop().exit_code == 0
+        assert stream.read().count(b"event: finding") == 40
+
+
+def test_two_hundred_clients(monitor):
+    """A hundred clients are served, each with everything; the others are told to come again; all goes on."""
+    monitor.send(*SURE)
+    monitor.settle()
+    request = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(monitor.connect(request)) for _ in range(2 * CLIENTS_MAX)]
+        status = [each.recv(12)[9:] for each in sockets]
+        assert (status.count(b"200"), status.count(b"503")) == (CLIENTS_MAX, CLIENTS_MAX)
+        monitor.send(*wrong(*range(20)))
+        monitor.settle()
+        for each, code in zip(sockets, status, strict=True):
+            text = b""
+            while code == b"200" and text.count(b"event: finding") < 20:
+                more = each.recv(65_536)
+                assert more
+                text += more
+    # Those who have left make room.
+    wait_for(lambda: _is_served(monitor))
+
+
+def test_a_client_that_never_reads(monitor):
+    """It is cut off in time; until then it costs a page, and the loop and the others nothing."""
+    monitor.send(*SURE, *wrong(*range(20_000)))
+    monitor.settle()
+    request = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 0\r\n\r\n"
+    with monitor.connect(request, buffer_bytes=4_096) as silent:
+        with streaming(monitor, Last_Event_ID="0") as stream:
+            assert len(events_of(stream, 20_000)) == 20_000
+        monitor.send(*wrong(*range(20_000, 20_100)))
+        monitor.settle()
+        time.sleep(25)
+        taken = 0
+        with contextlib.suppress(ConnectionError):
+            while more := silent.recv(65_536):
+                taken += len(more)
+        # All of it is above 6 MB: the rest was never sent.
+        assert taken < 3 << 20
+
+
+def _is_served(monitor):
+    with contextlib.suppress(AssertionError), streaming(monitor):
+        return True
+    return False
