@@ -19,7 +19,8 @@ from consumers.cli.feeding import (
 )
 from consumers.cli.output import tell
 from consumers.cli.topics import kafka_settings, servers_option, topic_option, topic_source
-from consumers.config import as_toml, read_settings
+from consumers.config import read_settings
+from consumers.config_text import as_toml
 from consumers.errors import UsageError
 from consumers.files import FileSource
 from consumers.rebuild import rebuild
