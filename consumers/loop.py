@@ -15,6 +15,7 @@ import numpy as np
 
 from consumers import crash
 from consumers.errors import SourceError
+from consumers.observing import Laps, Stage
 from consumers.store import BEFORE_ALL, Arrival, Wanted
 from consumers.store.letters import records_of
 from monitor.events import Reason
@@ -25,6 +26,7 @@ from monitor.pipeline import read, step
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from consumers.observing import Observer
     from consumers.outlet import Outlet
     from consumers.ports import Source
     from consumers.store import Store
@@ -111,6 +113,7 @@ class Line:
     decoder: Decoder
     batch_size_max: int
     outlet: Outlet | None = None
+    observer: Observer | None = None
 
 
 def run(
@@ -125,6 +128,8 @@ def run(
     positions = line.store.positions(line.state)
     next_offsets = {place: position.next_offset for place, position in positions.items()}
     source.seek(positions)
+    if line.observer:
+        line.observer.loaded(line.state)
     if line.outlet:
         line.outlet.open()
     while not is_stopping():
@@ -159,12 +164,19 @@ def advance(
 ) -> Sequence[Rejection]:
     """One batch from bytes to a durable transaction; what it rejected."""
     line.state.register(tuple(arrival.positions))
+    laps = Laps()
     batch, rejections = read(line.state, line.decoder, arrival.records)
+    laps.end(Stage.READ)
     done = step(line.state, batch, rejections)
     crash.point("loop.stepped")
     breaker.check(arrival.records, done.rejections, is_last=is_last)
+    laps.end(Stage.STEP)
     line.store.commit(done, line.state, arrival)
-    line.store.checkpoint()
+    laps.end(Stage.COMMIT)
+    if line.store.checkpoint():
+        laps.end(Stage.CHECKPOINT)
+    if line.observer:
+        line.observer.committed(line.state, arrival, done, laps.taken_s)
     return done.rejections
 
 

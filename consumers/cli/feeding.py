@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
 from rich.console import Console
 
+from consumers.board import Board
 from consumers.cli.output import tell
 from consumers.config import read_settings
 from consumers.loop import Breaker
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from consumers.config import Settings
     from consumers.loop import Line, Totals
+    from consumers.metrics import Metrics
+    from consumers.observing import Observer
     from consumers.ports import Publisher, Source, Stream
 
 config_option = click.option(
@@ -61,12 +65,15 @@ def feed(
     is_stopping: Callable[[], bool],
     keep_going: bool,
     publishers: Mapping[Stream, Publisher] | None = None,
+    has_server: bool = False,
 ) -> Totals:
     """Run the loop over the store until the source ends, and say what it did. Raises: LabelwatchError."""
-    publishers = publishers or {}
+    publishers, board = publishers or {}, Board()
+    observer = _metrics(settings, board) if has_server else None
     try:
-        with open_line(settings, command) as line, _Progress(line, settings) as progress:
+        with open_line(settings, command) as line, _Progress(line, settings, observer) as progress:
             breaker = Breaker(is_armed=not keep_going)
+            line = replace(line, observer=observer)  # noqa: PLW2901 - it is watched now
             if publishers:
                 line = replace(line, outlet=Outlet(line.store, publishers))  # noqa: PLW2901 - it publishes now
             totals = run_loop(line, source, breaker, is_stopping, progress.update)
@@ -81,11 +88,19 @@ def feed(
     return totals
 
 
+def _metrics(settings: Settings, board: Board) -> Metrics:
+    # Only a run that is asked for them pays for the import.
+    from consumers.metrics import Metrics  # noqa: PLC0415
+
+    return Metrics(settings.metrics, board, Path(settings.store))
+
+
 class _Progress:
     """Shows a running count on a terminal, and recounts the joint from the facts now and then."""
 
-    def __init__(self, line: Line, settings: Settings) -> None:
+    def __init__(self, line: Line, settings: Settings, observer: Observer | None) -> None:
         self._line = line
+        self._observer = observer
         self._every_s = settings.parity_every_s
         self._checked_at = self._started_at = time.monotonic()
         self._status = Console(stderr=True).status("reading …") if sys.stderr.isatty() else None
@@ -111,6 +126,8 @@ class _Progress:
         """Assert that the stored joint equals a recount from the facts."""
         if self._every_s:
             wrong = self._line.store.parity(str(self._line.state.collision))
+            if self._observer:
+                self._observer.recounted(is_equal=wrong == 0)
             assert wrong == 0, f"{wrong} cells differ from a recount; run `labelwatch rebuild`"
             self._checked_at = time.monotonic()
 

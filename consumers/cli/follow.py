@@ -72,6 +72,7 @@ def run(
             is_stopping=stopping,
             keep_going=keep_going,
             publishers=topic_publishers(settings),
+            has_server=True,
         )
     if strict and totals.rejected:
         sys.exit(1)
