@@ -137,6 +137,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""
     parity_every_s: Annotated[float, Meta(ge=0)] = 300.0
     """Seconds between recounts of the joint from the stored facts; 0 switches them off."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """The form of log lines; auto: text on a terminal, JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least that is logged; info tells each step of a run's life."""
     source: Literal["kafka", "confluent"] = "kafka"
     """The client that reads Kafka: kafka-python, or confluent-kafka, which is an extra to install."""
     kafka: KafkaSettings = KafkaSettings()

@@ -7,6 +7,7 @@ truth.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from monitor.state import State
 
 REDRIVE_BYTES_MAX = 64 << 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -104,6 +107,31 @@ class Breaker:
         )
 
 
+@dataclass(slots=True)
+class Milestones:
+    """What a run tells of itself in the log: what it rejects, and once each how far it has come."""
+
+    has_committed: bool = False
+    has_caught_up: bool = False
+
+    def commit(self, records: Records, rejections: Sequence[Rejection]) -> None:
+        """A batch is durable."""
+        if not self.has_committed:
+            self.has_committed = True
+            log.info("first batch committed", extra={"records": len(records)})
+        if rejections:
+            reasons = Counter(str(each.reason) for each in rejections)
+            log.info("records rejected", extra={"records": len(rejections), "reasons": reasons})
+
+    def rest(self, source: Source, next_offsets: Mapping[Partition, int]) -> None:
+        """Nothing came. Where the ends are known and reached, all there was is read."""
+        if self.has_caught_up or not (ends := source.end_offsets()):
+            return
+        if all(next_offsets.get(place, 0) >= end for place, end in ends.items()):
+            self.has_caught_up = True
+            log.info("caught up", extra={"partitions": len(ends)})
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What a run works with: the store, the state that caches it, the decoder, and where it publishes."""
@@ -124,7 +152,7 @@ def run(
     after_commit: Callable[[Totals], None],
 ) -> Totals:
     """Follow a source until it ends or `is_stopping`. Raises: StoreError, SourceError."""
-    totals = Totals()
+    totals, milestones = Totals(), Milestones()
     positions = line.store.positions(line.state)
     next_offsets = {place: position.next_offset for place, position in positions.items()}
     source.seek(positions)
@@ -148,12 +176,16 @@ def run(
             crash.point("source.committed")
             next_offsets |= {place: each.next_offset for place, each in positions.items()}
             totals.add(arrival.records, rejections)
+            milestones.commit(arrival.records, rejections)
             after_commit(totals)
+        else:
+            milestones.rest(source, next_offsets)
         if line.outlet:
             line.outlet.publish(is_idle=not positions)
         if polled.is_exhausted:
             breaker.check(polled.records, [], is_last=True)
             break
+    log.info("draining", extra={"records": totals.records})
     if line.outlet:
         line.outlet.drain(is_stopping)
     return totals

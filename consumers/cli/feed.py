@@ -16,6 +16,7 @@ from consumers.cli.feeding import (
     store_option,
     store_settings,
     strict_option,
+    tell_start,
 )
 from consumers.cli.output import tell
 from consumers.cli.topics import kafka_settings, servers_option, topic_option, topic_source
@@ -46,6 +47,7 @@ def replay(files: tuple[str, ...], *, strict: bool, keep_going: bool, **flags: s
     settings = store_settings(**flags)
     # From here on a signal lets the batch at hand finish, even if the store is still being loaded.
     stopping = Stopping()
+    tell_start(settings, "labelwatch replay", ", ".join(files))
     source = FileSource(files, settings.value_bytes_max, settings.fields)
     totals = feed(
         settings, source, "labelwatch replay", is_stopping=stopping, keep_going=keep_going

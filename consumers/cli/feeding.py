@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import logging
 import sys
 import time
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import click
 from rich.console import Console
 
+from consumers import logs
 from consumers.board import Board
 from consumers.cli.output import tell
 from consumers.config import read_settings
@@ -47,6 +50,17 @@ keep_going_option = click.option(
 )
 
 
+log = logging.getLogger(__name__)
+
+
+def tell_start(settings: Settings, command: str, source: str) -> None:
+    """Log from now on as the settings say, and say what begins."""
+    logs.set_up(settings.log_format, settings.log_level)
+    version = importlib.metadata.version("labelwatch")
+    fields = {"version": version, "store": settings.store, "source": source}
+    log.info("%s starts", command, extra=fields)
+
+
 def class_names(classes: str | None) -> list[str] | None:
     """The names in `--classes`, None where it is not given."""
     return None if classes is None else [name.strip() for name in classes.split(",")]
@@ -80,6 +94,7 @@ def feed(
             progress.check_parity()
             summary = _summary(line, totals)
         # Leaving the line folds its log into the file, which may yet fail.
+        log.info("stopped", extra={"records": totals.records, "rejected": totals.rejected})
         tell(summary)
     finally:
         for publisher in publishers.values():

@@ -16,6 +16,7 @@ from consumers.cli.feeding import (
     keep_going_option,
     store_option,
     strict_option,
+    tell_start,
 )
 from consumers.cli.topics import (
     kafka_settings,
@@ -60,6 +61,8 @@ def run(
     """
     settings = kafka_settings(config, store, classes, **kafka)
     stopping = Stopping()
+    topics = ", ".join(settings.kafka.topics)
+    tell_start(settings, "labelwatch run", f"{topics} at {settings.kafka.bootstrap_servers}")
     source = topic_source(settings, until_end=until_end, skip_lost=skip_lost)
     with contextlib.closing(source):
         if not Path(settings.store).exists():
