@@ -6,7 +6,6 @@ Later ones win. A key that does not exist is an error with a suggestion, never s
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 import tomllib
@@ -31,6 +30,7 @@ _TABLES = {
     "fields": f"field, as in {_PREFIX}FIELDS__LABEL",
     "http": f"setting, as in {_PREFIX}HTTP__LISTEN",
     "kafka": f"setting, as in {_PREFIX}KAFKA__TOPICS",
+    "metrics": f"setting, as in {_PREFIX}METRICS__ANNOTATORS",
 }
 
 Name = Annotated[str, Meta(min_length=1)]
@@ -95,8 +95,17 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Queries at the same time; more of them wait, then are turned away."""
 
 
-_SECTIONS = {"kafka": KafkaSettings, "http": HttpSettings}
-_SECRETS = frozenset({"sasl_password", "ssl_password", "token"})
+class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the metrics show."""
+
+    annotators: Literal["off", "capped", "hashed"] = "capped"
+    """Whether 100 annotators have series of their own: none, under their names, or under hashes of these."""
+    salt: Name | None = None
+    """What names are hashed with; better in LABELWATCH_METRICS__SALT than in a file."""
+
+
+_SECTIONS = {"kafka": KafkaSettings, "http": HttpSettings, "metrics": MetricsSettings}
+SECRETS = frozenset({"salt", "sasl_password", "ssl_password", "token"})
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,12 +137,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Probabilities held in memory, 4 bytes each; more of them are held in a file beside the store."""
     parity_every_s: Annotated[float, Meta(ge=0)] = 300.0
     """Seconds between recounts of the joint from the stored facts; 0 switches them off."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """The form of log lines; auto: text on a terminal, JSON elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least that is logged; info tells each step of a run's life."""
     source: Literal["kafka", "confluent"] = "kafka"
     """The client that reads Kafka: kafka-python, or confluent-kafka, which is an extra to install."""
     kafka: KafkaSettings = KafkaSettings()
     """Where `labelwatch run` reads from."""
     http: HttpSettings = HttpSettings()
     """Where a run answers questions."""
+    metrics: MetricsSettings = MetricsSettings()
+    """What the metrics show."""
 
     def shape(self) -> dict[str, Any]:
         """The settings that shape state, as the store records them; None where not given."""
@@ -165,33 +180,6 @@ def origins(
     default = FILE_NAME if Path(FILE_NAME).exists() else None
     variables = sorted(name for name in environment if _is_setting(name))
     return path or environment.get("LABELWATCH_CONFIG") or default, variables
-
-
-def as_toml(settings: Settings) -> str:
-    """The settings in effect, in the form of the file. Unset ones are comments."""
-    lines, tables = [], []
-    for name in Settings.__struct_fields__:
-        value = getattr(settings, name)
-        if isinstance(value, msgspec.Struct):
-            value = msgspec.structs.asdict(value)
-        if isinstance(value, dict):
-            tables += ["", f"[{name}]", *(_line(key, each) for key, each in value.items())]
-        else:
-            lines.append(_line(name, value))
-    return "\n".join(lines + tables)
-
-
-def _line(name: str, value: object) -> str:
-    if name in _SECRETS and value is not None:
-        return f"# {name} is set, and not shown"
-    return f"# {name} is not set" if value is None else f"{name} = {_literal(value)}"
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    # A TOML string, number or list of them is written as JSON writes it, DEL excepted.
-    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
 
 
 def _from_file(path: str | None) -> dict[str, Any]:
@@ -270,6 +258,10 @@ def _check_values(settings: Settings) -> None:
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
         raise UsageError(f"classes: {repeated[0]!r} is listed twice; list each class once")
+    if settings.metrics.annotators == "hashed" and settings.metrics.salt is None:
+        raise UsageError(
+            "metrics.salt: is missing, and hashed needs it; set LABELWATCH_METRICS__SALT to a random text"
+        )
     _check_outputs(settings.kafka)
 
 

@@ -7,6 +7,7 @@ truth.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import numpy as np
 from consumers import crash
 from consumers.board import Board, Phase
 from consumers.errors import SourceError
+from consumers.observing import Laps, Stage
 from consumers.store import BEFORE_ALL, Arrival, Wanted
 from consumers.store.letters import records_of
 from monitor.events import Reason
@@ -27,6 +29,7 @@ from monitor.pipeline import read, step
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from consumers.observing import Observer
     from consumers.outlet import Outlet
     from consumers.ports import Source
     from consumers.store import Store
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from monitor.state import State
 
 REDRIVE_BYTES_MAX = 64 << 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -104,6 +109,31 @@ class Breaker:
         )
 
 
+@dataclass(slots=True)
+class Milestones:
+    """What a run tells of itself in the log: what it rejects, and once each how far it has come."""
+
+    has_committed: bool = False
+    has_caught_up: bool = False
+
+    def commit(self, records: Records, rejections: Sequence[Rejection]) -> None:
+        """A batch is durable."""
+        if not self.has_committed:
+            self.has_committed = True
+            log.info("first batch committed", extra={"records": len(records)})
+        if rejections:
+            reasons = Counter(str(each.reason) for each in rejections)
+            log.info("records rejected", extra={"records": len(rejections), "reasons": reasons})
+
+    def rest(self, source: Source, next_offsets: Mapping[Partition, int]) -> None:
+        """Nothing came. Where the ends are known and reached, all there was is read."""
+        if self.has_caught_up or not (ends := source.end_offsets()):
+            return
+        if all(next_offsets.get(place, 0) >= end for place, end in ends.items()):
+            self.has_caught_up = True
+            log.info("caught up", extra={"partitions": len(ends)})
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """What a run works with: store, state that caches it, decoder; where it publishes, and what it tells."""
@@ -114,6 +144,7 @@ class Line:
     batch_size_max: int
     outlet: Outlet | None = None
     board: Board = field(default_factory=Board)
+    observer: Observer | None = None
 
 
 def run(
@@ -124,10 +155,12 @@ def run(
     after_commit: Callable[[Totals], None],
 ) -> Totals:
     """Follow a source until it ends or `is_stopping`. Raises: StoreError, SourceError."""
-    totals = Totals()
+    totals, milestones = Totals(), Milestones()
     positions = line.store.positions(line.state)
     next_offsets = {place: position.next_offset for place, position in positions.items()}
     source.seek(positions)
+    if line.observer:
+        line.observer.loaded(line.state)
     if line.outlet:
         line.outlet.open()
     _tell(line, source, next_offsets)
@@ -149,7 +182,10 @@ def run(
             # Others read what the board shows, so it is never changed in place.
             next_offsets = next_offsets | {p: each.next_offset for p, each in positions.items()}
             totals.add(arrival.records, rejections)
+            milestones.commit(arrival.records, rejections)
             after_commit(totals)
+        else:
+            milestones.rest(source, next_offsets)
         if line.outlet:
             line.outlet.publish(is_idle=not positions)
         _tell(line, source, next_offsets)
@@ -157,6 +193,7 @@ def run(
             breaker.check(polled.records, [], is_last=True)
             break
     line.board.phase = Phase.DRAINING
+    log.info("draining", extra={"records": totals.records})
     if line.outlet:
         line.outlet.drain(is_stopping)
     return totals
@@ -178,12 +215,19 @@ def advance(
 ) -> Sequence[Rejection]:
     """One batch from bytes to a durable transaction; what it rejected."""
     line.state.register(tuple(arrival.positions))
+    laps = Laps()
     batch, rejections = read(line.state, line.decoder, arrival.records)
+    laps.end(Stage.READ)
     done = step(line.state, batch, rejections)
     crash.point("loop.stepped")
     breaker.check(arrival.records, done.rejections, is_last=is_last)
+    laps.end(Stage.STEP)
     line.store.commit(done, line.state, arrival)
-    line.store.checkpoint()
+    laps.end(Stage.COMMIT)
+    if line.store.checkpoint():
+        laps.end(Stage.CHECKPOINT)
+    if line.observer:
+        line.observer.committed(line.state, arrival, done, laps.taken_s)
     return done.rejections
 
 

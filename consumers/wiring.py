@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from consumers.config import Settings
 
+log = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
 def open_line(settings: Settings, command: str) -> Iterator[Line]:
@@ -27,6 +31,7 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
     Dead letters of a store without events are read again when its settings changed. After a fault
     the file is left as it is; otherwise it is checkpointed. Raises: StoreError, UsageError.
     """
+    began_at = time.monotonic()
     store = Store.open(
         Path(settings.store),
         command,
@@ -45,5 +50,18 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         if store.must_redrive:
             redrive(line)
         memory.settle()
+        _tell_loaded(line, time.monotonic() - began_at)
         yield line
         store.checkpoint(above_bytes=0)
+
+
+def _tell_loaded(line: Line, took_s: float) -> None:
+    strata = line.state.label_issues.strata.values()
+    fields = {
+        "store": str(line.store.path),
+        "txn_id": line.store.txn_id,
+        "annotations": sum(int(each.statistics.count.sum()) for each in strata),
+        "label_issues": sum(int(each.issue_count.sum()) for each in strata),
+        "took_s": round(took_s, 3),
+    }
+    log.info("store loaded", extra=fields)

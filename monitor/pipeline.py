@@ -11,14 +11,14 @@ from monitor.validate import Batch, validate
 from monitor.writes import EventWrites
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from monitor.changes import AnnotationWrites, MarkerWrites, Outcome, PredictionWrites
     from monitor.decode import Decoder
     from monitor.detectors.protocol import Flags
-    from monitor.events import Records, Rejection
+    from monitor.events import EventType, Records, Rejection
     from monitor.state import State
     from monitor.tables import Rows
 
@@ -47,6 +47,7 @@ class Step:
     example_start: int
     example_starts: NDArray[np.int64]
     dropped_prediction_count: int
+    type_counts: Mapping[EventType, int]
 
 
 def read(state: State, decoder: Decoder, records: Records) -> tuple[Batch, list[Rejection]]:
@@ -89,6 +90,7 @@ def step(state: State, batch: Batch, rejections: Sequence[Rejection] = ()) -> St
         example_start,
         _starts(example, example_start),
         named.dropped_prediction_count,
+        named.type_counts,
     )
 
 

@@ -29,6 +29,7 @@ class EventWrites:
         self.batch = batch
         events = batch.events
         is_type = _types(events)
+        self.type_counts = {each: int(np.count_nonzero(is_type[each])) for each in EventType}
         has_annotation_id = _deletes(events, is_type, by_annotation=True)
         is_pair = _deletes(events, is_type, by_annotation=False)
         is_deletion = is_type[EventType.DELETION]

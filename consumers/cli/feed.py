@@ -18,10 +18,12 @@ from consumers.cli.feeding import (
     store_option,
     store_settings,
     strict_option,
+    tell_start,
 )
 from consumers.cli.output import tell
 from consumers.cli.topics import kafka_settings, servers_option, topic_option, topic_source
-from consumers.config import as_toml, read_settings
+from consumers.config import read_settings
+from consumers.config_text import as_toml
 from consumers.errors import UsageError
 from consumers.files import FileSource
 from consumers.rebuild import rebuild
@@ -55,6 +57,7 @@ def replay(
     settings = store_settings(**flags, listen=listen)
     # From here on a signal lets the batch at hand finish, even if the store is still being loaded.
     stopping = Stopping()
+    tell_start(settings, "labelwatch replay", ", ".join(files))
     source = FileSource(files, settings.value_bytes_max, settings.fields)
     with contextlib.closing(source):
         totals = feed(

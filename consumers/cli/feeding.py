@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
+import logging
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
 from rich.console import Console
 
+from consumers import logs
 from consumers.board import Board
 from consumers.cli.output import tell
 from consumers.config import read_settings
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from consumers.config import Settings
     from consumers.http.server import Server
     from consumers.loop import Line, Totals
+    from consumers.metrics import Metrics
+    from consumers.observing import Observer
     from consumers.ports import Publisher, Source, Stream
 
 config_option = click.option(
@@ -46,6 +52,17 @@ strict_option = click.option(
 keep_going_option = click.option(
     "--keep-going", is_flag=True, help="Go on even where nearly all records are rejected."
 )
+
+
+log = logging.getLogger(__name__)
+
+
+def tell_start(settings: Settings, command: str, source: str) -> None:
+    """Log from now on as the settings say, and say what begins."""
+    logs.set_up(settings.log_format, settings.log_level)
+    version = importlib.metadata.version("labelwatch")
+    fields = {"version": version, "store": settings.store, "source": source}
+    log.info("%s starts", command, extra=fields)
 
 
 def class_names(classes: str | None) -> list[str] | None:
@@ -81,20 +98,23 @@ def feed(
     The publishers are closed, the source is not.
     """
     publishers, board = publishers or {}, Board()
+    is_served = has_server and settings.http.listen != OFF
+    metrics = _metrics(settings, board) if is_served else None
     try:
         with (
-            _server(settings, board, is_wanted=has_server) as server,
+            _server(settings, board, metrics) as server,
             open_line(settings, command) as line,
             server.over(line.store) if server else contextlib.nullcontext(),
-            _Progress(line, settings) as progress,
+            _Progress(line, settings, metrics) as progress,
         ):
             breaker = Breaker(is_armed=not keep_going)
             outlet = Outlet(line.store, publishers) if publishers else None
-            line = replace(line, board=board, outlet=outlet)  # noqa: PLW2901 - now it tells
+            line = replace(line, board=board, outlet=outlet, observer=metrics)  # noqa: PLW2901 - now it tells
             totals = run_loop(line, source, breaker, is_stopping, progress.update)
             progress.check_parity()
             summary = _summary(line, totals)
         # Leaving the line folds its log into the file, which may yet fail.
+        log.info("stopped", extra={"records": totals.records, "rejected": totals.rejected})
         tell(summary)
     finally:
         for publisher in publishers.values():
@@ -102,24 +122,32 @@ def feed(
     return totals
 
 
+def _metrics(settings: Settings, board: Board) -> Metrics:
+    # Only a run that is asked for them pays for the import.
+    from consumers.metrics import Metrics  # noqa: PLC0415
+
+    return Metrics(settings.metrics, board, Path(settings.store))
+
+
 @contextlib.contextmanager
-def _server(settings: Settings, board: Board, *, is_wanted: bool) -> Iterator[Server | None]:
+def _server(settings: Settings, board: Board, metrics: Metrics | None) -> Iterator[Server | None]:
     """The server, from before the store is loaded until after the run; None where it is off."""
-    if not is_wanted or settings.http.listen == OFF:
+    if metrics is None:
         yield None
         return
     # It takes a third of a second to import, which a run without it should not pay.
     from consumers.http.server import Server  # noqa: PLC0415
 
-    with contextlib.closing(Server(settings, board)) as server:
+    with contextlib.closing(Server(settings, board, metrics)) as server:
         yield server
 
 
 class _Progress:
     """Shows a running count on a terminal, and recounts the joint from the facts now and then."""
 
-    def __init__(self, line: Line, settings: Settings) -> None:
+    def __init__(self, line: Line, settings: Settings, observer: Observer | None) -> None:
         self._line = line
+        self._observer = observer
         self._every_s = settings.parity_every_s
         self._checked_at = self._started_at = time.monotonic()
         self._status = Console(stderr=True).status("reading …") if sys.stderr.isatty() else None
@@ -145,6 +173,8 @@ class _Progress:
         """Assert that the stored joint equals a recount from the facts."""
         if self._every_s:
             wrong = self._line.store.parity(str(self._line.state.collision))
+            if self._observer:
+                self._observer.recounted(is_equal=wrong == 0)
             assert wrong == 0, f"{wrong} cells differ from a recount; run `labelwatch rebuild`"
             self._checked_at = time.monotonic()
 

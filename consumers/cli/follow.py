@@ -17,6 +17,7 @@ from consumers.cli.feeding import (
     listen_option,
     store_option,
     strict_option,
+    tell_start,
 )
 from consumers.cli.topics import (
     kafka_settings,
@@ -63,6 +64,8 @@ def run(
     """
     settings = kafka_settings(config, store, classes, listen=listen, **kafka)
     stopping = Stopping()
+    topics = ", ".join(settings.kafka.topics)
+    tell_start(settings, "labelwatch run", f"{topics} at {settings.kafka.bootstrap_servers}")
     source = topic_source(settings, until_end=until_end, skip_lost=skip_lost)
     with contextlib.closing(source):
         if not Path(settings.store).exists():

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from consumers.board import Board
     from consumers.config import HttpSettings
+    from consumers.metrics import Metrics
     from consumers.store.gate import Gate
 
 
@@ -26,3 +27,4 @@ class Context:
     path: Path | None = None
     gate: Gate | None = None
     is_closing: bool = False
+    metrics: Metrics | None = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def operations() -> dict[tuple[str, str], Json]:
     """Every operation there may be, by method and path."""
-    return _PROBES | _lists() | _OTHERS
+    return _PROBES | _lists() | _health() | _OTHERS
 
 
 def _schema(column: Column) -> Json:
@@ -74,6 +74,25 @@ def _parameters(listed: Listed) -> tuple[Json, ...]:
         query("limit", about, limit),
         query("next", "`next` of the last page.", {"type": "string"}),
     )
+
+
+def _health() -> dict[tuple[str, str], Json]:
+    """What /api/health says; docs/health.md names the columns."""
+    abouts = {
+        "health": "How good the labels are, class by class, for each model version.",
+        "health/cells": "The calibrated joint and the noise matrices, cell by cell.",
+    }
+    json, csv = {"schema": {"type": ["object", "array"]}}, {"schema": {"type": "string"}}
+    found = {}
+    for name, about in abouts.items():
+        for end, content in (
+            ("", {"application/json": json, "text/csv": csv}),
+            (".json", {"application/json": json}),
+            (".csv", {"text/csv": csv}),
+        ):
+            answer = {"description": "As of the last commit.", "content": content}
+            found["GET", f"/api/{name}{end}"] = operation(about, {"200": answer}, ASKING)
+    return found
 
 
 _PROBE = {
@@ -224,7 +243,17 @@ _STREAM = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
+_METRICS = {
+    "200": {
+        "description": "In OpenMetrics where that is accepted, else in Prometheus's text format.",
+        "content": {
+            kind: {"schema": {"type": "string"}}
+            for kind in ("text/plain", "application/openmetrics-text")
+        },
+    }
+}
 _OTHERS: Final[dict[tuple[str, str], Json]] = {
+    ("GET", "/metrics"): operation("Metrics, for Prometheus.", _METRICS, ("401", "403", "500")),
     ("GET", "/api/explain/{example_id}"): operation(
         "Every number behind the flags of an example.",
         json_answer("The explanation.", _EXPLANATION),

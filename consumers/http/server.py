@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from consumers.board import Board
     from consumers.config import Settings
+    from consumers.metrics import Metrics
     from consumers.store import Store
 
 STREAMS_END_S = 1
@@ -32,10 +33,10 @@ class Server:
     It never ends the process, and the process never waits for it for long.
     """
 
-    def __init__(self, settings: Settings, board: Board) -> None:
+    def __init__(self, settings: Settings, board: Board, metrics: Metrics) -> None:
         self._asked = settings.http.listen
         self._socket, self._address = listen.bind(settings.http)
-        self._context = Context(settings.http, board, settings.kafka.stuck_s)
+        self._context = Context(settings.http, board, settings.kafka.stuck_s, metrics=metrics)
         # What a client does wrong is its own affair, and a bug is told by the guard.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         config = uvicorn.Config(

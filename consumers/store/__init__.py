@@ -204,15 +204,20 @@ class Store:
                 self._db.execute("COMMIT")
             crash.point("publish.saved")
 
-    def checkpoint(self, above_bytes: int | None = None) -> None:
-        """Fold the write-ahead log into the file when it is larger than this, or than the setting."""
+    def checkpoint(self, above_bytes: int | None = None) -> bool:
+        """Fold the write-ahead log into the file when it is larger than this, or than the setting.
+
+        Whether it was.
+        """
         limit = self._checkpoint_bytes if above_bytes is None else above_bytes
         wal = self.path.with_name(self.path.name + ".wal")
-        if wal.exists() and wal.stat().st_size > limit:
-            with translated(self.path):
-                self._db.execute("CHECKPOINT")
-                self._memory.release()
-            crash.point("store.checkpointed")
+        if not wal.exists() or wal.stat().st_size <= limit:
+            return False
+        with translated(self.path):
+            self._db.execute("CHECKPOINT")
+            self._memory.release()
+        crash.point("store.checkpointed")
+        return True
 
     def parity(self, collision: str) -> int:
         """How many cells of joint and thresholds a recount from the facts gives differently."""

@@ -9,18 +9,18 @@ import threading
 import time
 
 import uvicorn
-from starlette.applications import Starlette
 
 from consumers.board import Board
 from consumers.config import HttpSettings
+from consumers.http.app import application
 from consumers.http.context import Context
 
 
 @contextlib.contextmanager
-def serving(routes, **attributes):
-    """The port of a server with these routes, whose context has these attributes."""
+def serving(**attributes):
+    """The port of a server whose context has these attributes."""
     context = Context(HttpSettings(), Board(), **attributes)
-    config = uvicorn.Config(Starlette(routes=routes(context)), port=0, log_level="warning")
+    config = uvicorn.Config(application(context), port=0, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

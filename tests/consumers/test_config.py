@@ -11,7 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumers.config import HttpSettings, KafkaSettings, Settings, as_toml, read_settings
+from consumers.config import (
+    HttpSettings,
+    KafkaSettings,
+    MetricsSettings,
+    Settings,
+    read_settings,
+)
+from consumers.config_text import as_toml
 from consumers.errors import UsageError
 from monitor.fields import CANONICAL
 from tests.consumers.terminal import run_here
@@ -208,7 +215,7 @@ def test_every_setting_is_explained():
     """Each setting has a default, and is printed by check-config."""
     printed = as_toml(Settings())
     for field in chain.from_iterable(
-        map(msgspec.structs.fields, (Settings, KafkaSettings, HttpSettings))
+        map(msgspec.structs.fields, (Settings, KafkaSettings, HttpSettings, MetricsSettings))
     ):
         assert not field.required
         shown = (f"{field.name} = ", f"# {field.name} is not set", f"[{field.name}]")
@@ -223,3 +230,13 @@ def test_check_config_prints_what_is_in_effect(written, tmp_path):
     written(ended.out, "d.toml")
     expected = Settings(classes=["b", "a"], fields={"label": "y"}, collision="paper")
     assert read_settings("d.toml", {}, {}) == expected
+
+
+def test_hashed_annotators_need_a_salt():
+    """Without a salt a hash of a name is as good as the name, so it is refused; the salt is never shown."""
+    text = fault(None, {}, {"LABELWATCH_METRICS__ANNOTATORS": "hashed"})
+    assert text.startswith("metrics.salt: ")
+    variables = {"LABELWATCH_METRICS__ANNOTATORS": "hashed", "LABELWATCH_METRICS__SALT": "s3cret"}
+    found = read_settings(None, {}, variables)
+    assert found.metrics == MetricsSettings(annotators="hashed", salt="s3cret")
+    assert "s3cret" not in as_toml(found)

@@ -7,7 +7,6 @@ import csv
 import io
 import json
 
-from consumers.http.health import routes
 from consumers.store import Store
 from consumers.store.gate import Gate
 from tests.consumers.served import get, serving
@@ -22,7 +21,7 @@ def test_it_says_what_the_command_says(filled, tmp_path):
     ]
     with (
         contextlib.closing(Store.open(filled, "test")) as store,
-        serving(routes, gate=Gate(store._db)) as port,
+        serving(gate=Gate(store._db)) as port,
     ):
         assert get(port, "/api/health") == (200, json.loads(asked[0]))
         assert get(port, "/api/health.json") == (200, json.loads(asked[0]))
@@ -36,7 +35,7 @@ def test_an_empty_store_has_no_score(tmp_path):
     """Without annotations the score is null, and the answer is still one."""
     with (
         contextlib.closing(Store.open(tmp_path / "s.duckdb", "test")) as store,
-        serving(routes, gate=Gate(store._db)) as port,
+        serving(gate=Gate(store._db)) as port,
     ):
         status, found = get(port, "/api/health")
         assert get(port, "/api/health/cells.csv")[1].count("\n") == 1
@@ -51,7 +50,7 @@ def test_an_empty_store_has_no_score(tmp_path):
 
 def test_a_store_that_is_still_loaded_cannot_be_asked():
     """Before the store is loaded the answer is 503, and says to ask again."""
-    with serving(routes) as port:
+    with serving() as port:
         status, found = get(port, "/api/health")
     assert status == 503
     assert "again" in found["hint"]

@@ -1,0 +1,79 @@
+"""Gauges of the line's state as of one commit, computed when somebody looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.metrics.definitions import (
+    ANNOTATIONS_LIVE,
+    CLASS_THRESHOLD,
+    ERROR_RATIO,
+    LABEL_ISSUES,
+    MODEL_VERSIONS,
+    PENDING,
+)
+from consumers.metrics.names import folded
+from consumers.metrics.series import Reading
+from monitor.statistics.class_statistics import ClassStatistics
+from monitor.statistics.label_errors import expected_errors
+from monitor.units import UNIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from monitor.state import State
+    from monitor.statistics.class_statistics import Counts
+    from monitor.statistics.confident_joint import ConfidentJoint
+
+    Stratum = tuple[ClassStatistics, ConfidentJoint, Counts]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The statistics as of a commit. The list of names may have grown since; its beginning stays."""
+
+    classes: Sequence[str]
+    strata: tuple[Stratum, ...]
+    pending_annotations: int
+    pending_predictions: int
+
+    @staticmethod
+    def of(state: State) -> Snapshot:
+        """Takes no copies: a stratum's statistics are replaced by each batch, not changed."""
+        strata = state.label_issues.strata.values()
+        ledger = state.ledger
+        return Snapshot(
+            state.classes.names,
+            tuple((each.statistics, each.joint, each.issue_count) for each in strata),
+            ledger.pending_count,
+            ledger.predicted_count - ledger.labelled_count,
+        )
+
+    def readings(self) -> Iterator[Reading]:
+        """What is to be shown."""
+        pooled = self._pooled()
+        count = int(pooled.count.sum())
+        yield Reading(PENDING, ("annotation",), float(self.pending_annotations))
+        yield Reading(PENDING, ("prediction",), float(self.pending_predictions))
+        yield Reading(ANNOTATIONS_LIVE, (), float(count))
+        issues = sum(int(issue_count.sum()) for _, _, issue_count in self.strata)
+        yield Reading(LABEL_ISSUES, (), float(issues))
+        active = sum(bool(statistics.count.any()) for statistics, _, _ in self.strata)
+        yield Reading(MODEL_VERSIONS, (), float(active))
+        wrong = sum(
+            expected_errors(statistics.count, joint) for statistics, joint, _ in self.strata
+        )
+        yield Reading(ERROR_RATIO, (), wrong / max(count, 1))
+        totals = folded(self.classes, (pooled.self_confidence_sum / UNIT).tolist())
+        for name, labels in folded(self.classes, pooled.count.tolist()).items():
+            if labels:
+                yield Reading(CLASS_THRESHOLD, (name,), totals[name] / labels)
+
+    def _pooled(self) -> ClassStatistics:
+        """The statistics of all model versions together."""
+        width = max((statistics.count.size for statistics, _, _ in self.strata), default=0)
+        pooled = ClassStatistics.empty(width)
+        for statistics, _, _ in self.strata:
+            pooled = pooled.merge(statistics.widen(width))
+        return pooled
