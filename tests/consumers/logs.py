@@ -86,7 +86,7 @@ class LogSource:
         """A log does not know its readers."""
 
     def end_offsets(self):
-        return {place: records[-1][0] + 1 for place, records in self._parts.items()}
+        return {place: records[-1][0] + 1 for place, records in self._parts.items() if records}
 
     def close(self):
         """Nothing to close."""
