@@ -57,20 +57,24 @@ class Annotators:
     ) -> None:
         """Count labels and flags, given as annotators' numbers: places in `names`, a list that only grows."""
         self._names = names
-        more = len(names) - self._place.size
-        self._place = np.pad(self._place, (0, more), constant_values=-1)
-        self._heard_at = np.pad(self._heard_at, (0, more), constant_values=-np.inf)
-        labels = np.bincount(labelled, minlength=len(names))
-        flags = np.bincount(flagged, minlength=len(names))
-        present = np.flatnonzero(labels)
+        self._grow_to(len(names))
+        # A batch names few of them, and all together may be many: nothing here goes through all.
+        present, labels = np.unique(labelled, return_counts=True)
+        suspects, flags = np.unique(flagged, return_counts=True)
         self._heard_at[present] = now
         self._admit(present[self._place[present] < 0], now)
         # Place -1 is the last one: that of all others.
-        heard = np.flatnonzero(labels | flags)
-        np.add.at(self._labels, self._place[heard], labels[heard])
-        np.add.at(self._flags, self._place[heard], flags[heard])
+        np.add.at(self._labels, self._place[present], labels)
+        np.add.at(self._flags, self._place[suspects], flags)
 
-    def _admit(self, newcomers: NDArray[np.int64], now: float) -> None:
+    def _grow_to(self, size: int) -> None:
+        known = self._place.size
+        if size > known:
+            more = max(size, 2 * known) - known
+            self._place = np.pad(self._place, (0, more), constant_values=-1)
+            self._heard_at = np.pad(self._heard_at, (0, more), constant_values=-np.inf)
+
+    def _admit(self, newcomers: NDArray[np.integer], now: float) -> None:
         """Give free places, and those of the idle, to newcomers in the order of their numbers."""
         if not newcomers.size:
             return

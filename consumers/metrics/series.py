@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     Labels = tuple[str, ...]
+    Buckets = tuple[list[tuple[str, float]], float]
 
 
 class Reading(NamedTuple):
@@ -50,7 +51,7 @@ class Histogram:
         self._counts += np.bincount(at, minlength=self._counts.size)
         self._sum += float(values.sum())
 
-    def read(self) -> tuple[list[tuple[str, float]], float]:
+    def read(self) -> Buckets:
         """The cumulative buckets and the sum."""
         bounds = [*map(floatToGoString, self._bounds), "+Inf"]
         return list(zip(bounds, np.cumsum(self._counts).tolist(), strict=True)), self._sum
@@ -89,6 +90,23 @@ class Series:
         """Count values in a histogram, whose label values are known ones."""
         self._histograms[definition][labels].observe(np.atleast_1d(np.asarray(values)))
 
+    def taken(self) -> Taken:
+        """A copy of all values."""
+        return Taken(
+            {each: dict(values) for each, values in self._values.items()},
+            {
+                each: {labels: part.read() for labels, part in parts.items()}
+                for each, parts in self._histograms.items()
+            },
+        )
+
+
+class Taken(NamedTuple):
+    """The values of a moment."""
+
+    values: dict[Definition, dict[Labels, float]]
+    histograms: dict[Definition, dict[Labels, Buckets]]
+
     def families(self, more: Iterable[Reading]) -> Iterator[Metric]:
         """All metrics, these readings among them; where two have the same labels they are added up."""
         found: dict[Definition, dict[Labels, float]] = defaultdict(lambda: defaultdict(float))
@@ -96,15 +114,14 @@ class Series:
             found[definition][labels] += value
         for each in DEFINITIONS:
             if each.shape is Shape.HISTOGRAM:
-                yield _histogram(each, self._histograms[each])
+                yield _histogram(each, self.histograms[each])
             else:
-                yield _plain(each, self._values[each] | found[each])
+                yield _plain(each, self.values[each] | found[each])
 
 
-def _histogram(each: Definition, parts: dict[Labels, Histogram]) -> Metric:
+def _histogram(each: Definition, parts: dict[Labels, Buckets]) -> Metric:
     family = HistogramMetricFamily(each.name, each.help, labels=each.labels, unit=each.unit)
-    for labels, part in parts.items():
-        buckets, total = part.read()
+    for labels, (buckets, total) in parts.items():
         family.add_metric(labels, buckets, total)
     return family
 

@@ -124,7 +124,7 @@ def monitor(folder, **settings):
     thread = threading.Thread(target=follow)
     thread.start()
     try:
-        with served(Context(HttpSettings(), board, metrics)) as port:
+        with served(Context(HttpSettings(), board, metrics=metrics)) as port:
             yield Monitor(source, metrics, port)
     finally:
         is_over.set()

@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
 from consumers.board import Board
+from consumers.cli.feeding import _Progress
 from consumers.config import MetricsSettings, Settings
 from consumers.loop import Breaker, run
 from consumers.metrics import Metrics, QueryOutcome
@@ -20,7 +21,7 @@ from consumers.metrics.definitions import DEFINITIONS, OTHER, Shape
 from consumers.metrics.names import LABELS_MAX
 from consumers.wiring import open_line
 from monitor.events import Partition, Reason
-from tests.consumers.logs import Log, LogSource
+from tests.consumers.logs import Log, LogSource, feed
 from tests.consumers.stored import query
 from tests.consumers.streams import busy_stream
 from tests.metrics.live import samples, value
@@ -258,6 +259,22 @@ def test_parity(tmp_path):
     assert value(after, "parity_ok") == 0
     last = "parity_last_success_timestamp_seconds"
     assert value(after, last) == value(before, last) > 0
+
+
+def test_a_recount_that_differs_is_shown_before_it_ends_the_run(tmp_path):
+    """The recount of a run tells its metrics, whether it agrees or not."""
+    path = tmp_path / "s.duckdb"
+    metrics = Metrics(MetricsSettings(), Board(), path)
+    chosen = Settings(store=str(path))
+    feed(path, LogSource(Log.lines([_json(annotation(1))])))
+    with open_line(chosen, "test") as line:
+        progress = _Progress(line, chosen, metrics)
+        progress.check_parity()
+        assert value(samples(metrics), "parity_ok") == 1
+        line.store._db.execute("UPDATE store.joint SET annotation_count = annotation_count + 1")
+        with pytest.raises(AssertionError, match="labelwatch rebuild"):
+            progress.check_parity()
+    assert value(samples(metrics), "parity_ok") == 0
 
 
 def test_freshness(tmp_path):
