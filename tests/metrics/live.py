@@ -55,20 +55,6 @@ class LiveSource(LogSource):
         return {self._place: self._sent}
 
 
-class Told:
-    """The metrics of a run, and a board that is kept up to date."""
-
-    def __init__(self, metrics, board, source):
-        self._metrics, self._board, self._source = metrics, board, source
-        self.loaded, self.recounted = metrics.loaded, metrics.recounted
-
-    def committed(self, state, arrival, step, taken_s):
-        ends = {place: each.next_offset for place, each in arrival.positions.items()}
-        self._board.next_offsets = dict(self._board.next_offsets) | ends
-        self._board.end_offsets = self._source.end_offsets()
-        self._metrics.committed(state, arrival, step, taken_s)
-
-
 @dataclass
 class Monitor:
     """A run and where it is served."""
@@ -115,7 +101,7 @@ def monitor(folder, **settings):
     def follow():
         try:
             with open_line(Settings(store=str(path), **settings), "test") as line:
-                watched = replace(line, observer=Told(metrics, board, source))
+                watched = replace(line, observer=metrics, board=board)
                 run(watched, source, Breaker(is_armed=False), is_over.is_set, lambda _: None)
         except BaseException as fault:
             faults.append(fault)
