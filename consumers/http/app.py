@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from consumers.errors import LabelwatchError
-from consumers.http import explaining, health, listing, metrics, openapi, probes, stream
+from consumers.http import explaining, health, listing, metrics, openapi, probes, snapshot, stream
 from consumers.http.answers import Refused, of_fault, refused
 from consumers.http.guard import Guard
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.http.context import Context
 
-MODULES = (probes, metrics, listing, explaining, health, stream)
+MODULES = (probes, metrics, listing, explaining, health, snapshot, stream)
 NOT_ALLOWED = 405
 
 

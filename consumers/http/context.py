@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from consumers.config import HttpSettings
     from consumers.metrics import Metrics
     from consumers.store.gate import Gate
+    from consumers.store.snapshot import Snapshots
 
 
 @dataclass(slots=True)
@@ -28,3 +29,4 @@ class Context:
     gate: Gate | None = None
     is_closing: bool = False
     metrics: Metrics | None = None
+    snapshots: Snapshots | None = None

@@ -254,6 +254,17 @@ _METRICS = {
 }
 _OTHERS: Final[dict[tuple[str, str], Json]] = {
     ("GET", "/metrics"): operation("Metrics, for Prometheus.", _METRICS, ("401", "403", "500")),
+    ("POST", "/api/snapshot"): operation(
+        "Copy the store beside itself, as of one commit; whoever asks moves the copy within an hour.",
+        json_answer(
+            "The copy.",
+            _record(
+                "A file in the store's folder.",
+                {"name": _NAME, "txn_id": {"type": "integer"}, "byte_count": {"type": "integer"}},
+            ),
+        ),
+        ("400", "401", "403", "429", "500", "503"),
+    ),
     ("GET", "/api/explain/{example_id}"): operation(
         "Every number behind the flags of an example.",
         json_answer("The explanation.", _EXPLANATION),

@@ -72,6 +72,7 @@ class Server:
         else:
             log.info("answering at %s", self.url)
         self._context.path, self._context.gate = store.path, gate
+        self._context.snapshots = store.snapshots
         try:
             yield
         finally:
