@@ -11,6 +11,7 @@ import uvicorn
 
 from consumers.http import listen
 from consumers.http.app import application
+from consumers.http.connections import Connection
 from consumers.http.context import Context
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Server:
         config = uvicorn.Config(
             application(self._context),
             loop="asyncio",
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from consumers.board import Board
 from consumers.config import HttpSettings, Settings
+from consumers.http.connections import CONNECTIONS_MAX
 from consumers.http.listen import DEFAULT
 from consumers.http.server import Server
 from consumers.store.lock import url_of
 from consumers.wiring import open_line
-from tests.consumers.http.web import Monitor
+from tests.consumers.http.web import Monitor, wait_for
 from tests.consumers.stored import write_jsonl
 from tests.consumers.terminal import run_here
 
@@ -173,3 +176,41 @@ def test_the_default_port_is_not_insisted_on(tmp_path):
             assert not server.url.endswith(str(DEFAULT.port))
         finally:
             server.close()
+
+
+def test_connections_are_bounded(monitor):
+    """Connections above the limit are hung up on; the loop goes on, and so do answers once they are gone."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(monitor.connect(b"")) for _ in range(CONNECTIONS_MAX + 50)]
+        fds = Path(f"/proc/{monitor.process.pid}/fd")
+        wait_for(lambda: CONNECTIONS_MAX <= len(list(fds.iterdir())) < CONNECTIONS_MAX + 40)
+        monitor.send(*[b"{"] * 3)
+        mark = monitor.store.with_name("live.duckdb.mark")
+        wait_for(lambda: mark.read_text().split()[1:] != ["0"])
+        hung_up = [each for each in sockets if _is_hung_up(each)]
+        assert len(hung_up) == 50
+    wait_for(lambda: _answers(monitor))
+    monitor.settle()
+
+
+def test_a_connection_that_asks_nothing(monitor, tmp_path):
+    """It is hung up on after a while, also where it has begun to ask."""
+    silent, slow = monitor.connect(b""), monitor.connect(b"GET /livez HT")
+    with silent, slow:
+        assert (silent.recv(1), slow.recv(1)) == (b"", b"")
+
+
+def _is_hung_up(connection):
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def _answers(monitor):
+    with contextlib.suppress(OSError):
+        return monitor.get("/livez").status == 200
+    return False
