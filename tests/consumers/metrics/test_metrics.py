@@ -236,6 +236,39 @@ def test_queries_are_counted(tmp_path):
     assert value(found, "query_duration_seconds_bucket", le="10.0") == 0
 
 
+def test_what_waits_for_its_other_half(tmp_path):
+    """Both sides are shown; what is turned away is a dead letter, or counted where it is dropped."""
+    alone = [{"example_id": f"x{i}", "label": "a"} for i in range(3)]
+    predictions = [
+        {"type": "prediction", "example_id": f"y{i}", "pred_probs": {"a": 0.5, "b": 0.5}}
+        for i in range(4)
+    ]
+    caps = {"pending_max": 2, "unlabelled_max": 3}
+    metrics = metrics_of(tmp_path / "s.duckdb", [*alone, *predictions], [1] * 7, **caps)
+    found = samples(metrics)
+    assert value(found, "pending_joins", side="annotation") == 2
+    assert value(found, "pending_joins", side="prediction") == 3
+    assert by(found, "dead_letters_total", "reason") == {("pending_overflow",): 1}
+    assert by(found, "writes_ignored_total", "cause") == {("unlabelled_overflow",): 1}
+    assert by(found, "events_processed_total", "event_type", "outcome") == {
+        ("annotation", "accepted"): 2,
+        ("prediction", "accepted"): 4,
+        ("unknown", "rejected"): 1,
+    }
+    assert by(found, "annotations_total", "label") == {("a",): 2}
+
+
+def test_buckets(tmp_path):
+    """A bucket holds what is at most its bound, and the last one everything."""
+    metrics = Metrics(MetricsSettings(), Board(), tmp_path / "s.duckdb")
+    for elapsed_s in (0.25, 0.250001, 11.0):
+        metrics.query_began()
+        metrics.query_ended(QueryOutcome.OK, elapsed_s)
+    found = samples(metrics)
+    for bound, count in (("0.1", 0), ("0.25", 1), ("0.5", 2), ("10.0", 2), ("+Inf", 3)):
+        assert value(found, "query_duration_seconds_bucket", le=bound) == count
+
+
 def test_lag_is_what_the_board_says(tmp_path):
     """A partition lags by what it has and nobody has read; a source that is away says so."""
     board = Board(
