@@ -23,6 +23,8 @@ POINTS: Final = (
     "publish.acknowledged",
     "publish.saved",
 )
+INBOX_POINTS: Final = ("inbox.inserted", "inbox.stored")
+"""Those passed only where somebody sends by HTTP."""
 
 _name, _, _times = os.environ.get("LABELWATCH_CRASH_AT", "").partition(":")
 _left = int(_times or 1) if _name else 0

@@ -14,7 +14,9 @@ from consumers.cli.output import tell
 from consumers.config import read_settings
 from consumers.loop import Breaker
 from consumers.loop import run as run_loop
+from consumers.merged import Merged
 from consumers.outlet import Outlet
+from consumers.store.inbox_source import InboxSource
 from consumers.wiring import open_line
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def feed(
             breaker = Breaker(is_armed=not keep_going)
             if publishers:
                 line = replace(line, outlet=Outlet(line.store, publishers))  # noqa: PLW2901 - it publishes now
-            totals = run_loop(line, source, breaker, is_stopping, progress.update)
+            merged = Merged(source, InboxSource(line.store.inbox))
+            totals = run_loop(line, merged, breaker, is_stopping, progress.update)
             progress.check_parity()
             summary = _summary(line, totals)
         # Leaving the line folds its log into the file, which may yet fail.

@@ -7,6 +7,7 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import TYPE_CHECKING, Any
 
 from consumers import crash
@@ -15,6 +16,7 @@ from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
 from consumers.store.connection import connect, translated
+from consumers.store.inbox import INBOX, Inbox
 from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
 from consumers.store.memory_limit import Files, MemoryLimit
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_BYTES = 40 << 20
 
-__all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
+__all__ = ["BEFORE_ALL", "INBOX", "Arrival", "Store", "Wanted"]
 
 
 class Store:
@@ -70,6 +72,10 @@ class Store:
         self._tables = Tables(self._db, self._memory)
         self._committer = Committer(self._tables, self._settings, counters)
         self.outbox = Outbox(self._db, self._tables)
+        # Held by whoever writes while the loop runs: this thread, or one that puts into the inbox.
+        self._writing = threading.Lock()
+        with translated(path):
+            self.inbox = Inbox(self._db, path, self._memory, self._writing)
 
     @staticmethod
     def open(
@@ -174,13 +180,18 @@ class Store:
 
         Raises: StoreError; then this process must end, its state is ahead of the store.
         """
-        with translated(self.path):
+        counted = arrival.positions.get(INBOX)
+        with self._writing, translated(self.path):
             txn_id = self._begin()
             self._committer.write(step, state, arrival, txn_id)
+            if counted:
+                self._db.execute(sql.DELETE_COUNTED, [counted.next_offset])
             self.outbox.write()
             crash.point("store.inserted")
             self._commit(txn_id)
             self._memory.fit(state.ledger.annotations.size, self._committer.large)
+        if counted:
+            self.inbox.has_counted(counted.next_offset, txn_id)
         self._committer.remember(state, class_count=len(state.classes))
 
     def begin_publishing(self, streams: Iterable[Stream]) -> None:
@@ -197,7 +208,7 @@ class Store:
     def save_published(self) -> None:
         """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
         if self.outbox.has_moved:
-            with translated(self.path):
+            with self._writing, translated(self.path):
                 self._db.execute("BEGIN")
                 self.outbox.write()
                 self._db.execute("COMMIT")
@@ -208,7 +219,7 @@ class Store:
         limit = self._checkpoint_bytes if above_bytes is None else above_bytes
         wal = self.path.with_name(self.path.name + ".wal")
         if wal.exists() and wal.stat().st_size > limit:
-            with translated(self.path):
+            with self._writing, translated(self.path):
                 self._db.execute("CHECKPOINT")
                 self._memory.release()
             crash.point("store.checkpointed")
@@ -218,8 +229,14 @@ class Store:
         with translated(self.path):
             return wrong_cells(self._db, collision)
 
+    def tell_url(self, url: str) -> None:
+        """Say in the lock file where this process answers questions."""
+        self._lock.tell_url(url)
+
     def close(self) -> None:
         """Let go of the file as it is."""
+        self.inbox.release()
+        self._memory.close()
         self._db.close()
         self._mark.close()
         self._lock.release()

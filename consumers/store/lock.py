@@ -34,15 +34,24 @@ class Lock:
             holder = holder_of(store)
             os.close(self._fd)
             raise StoreLocked(str(store), holder or "another process") from None
+        self._held: dict[str, object] = {"pid": os.getpid(), "command": command}
         os.truncate(self._fd, 0)
-        # Only for messages: a full disk may leave it empty.
-        with contextlib.suppress(OSError):
-            os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+        self._tell()
+
+    def tell_url(self, url: str) -> None:
+        """Say where this process answers questions about the database."""
+        self._held["url"] = url
+        self._tell()
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two different files."""
         os.truncate(self._fd, 0)
         os.close(self._fd)
+
+    def _tell(self) -> None:
+        # Only for messages, and to be found: a full disk may leave it empty.
+        with contextlib.suppress(OSError):
+            os.pwrite(self._fd, json.dumps(self._held).encode(), 0)
 
 
 def holder_of(store: Path) -> str | None:
@@ -52,6 +61,18 @@ def holder_of(store: Path) -> str | None:
         return f"pid {held['pid']} ({held['command']})"
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def url_of(store: Path) -> str | None:
+    """Where the process that holds the database answers; None where the lock file does not tell.
+
+    Of use only while somebody holds it: a process that was killed leaves its last words.
+    """
+    try:
+        url = json.loads(Path(f"{store}.lock").read_bytes())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if isinstance(url, str) else None
 
 
 class Mark:
