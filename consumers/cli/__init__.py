@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from consumers.cli import ask, doctor, feed, follow, letters
+from consumers.cli import ask, doctor, feed, follow, letters, send
 from consumers.errors import LabelwatchError
 
 BUG = 70
@@ -29,6 +29,7 @@ COMMANDS = (
     *follow.COMMANDS,
     *ask.COMMANDS,
     *letters.COMMANDS,
+    *send.COMMANDS,
     *doctor.COMMANDS,
 )
 for command in COMMANDS:
