@@ -93,6 +93,8 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes of an answer."""
     queries: Positive = 2
     """Queries at the same time; more of them wait, then are turned away."""
+    inbox_key_days: Annotated[float, Meta(gt=0, le=36_500)] = 7.0
+    """Days for which an Idempotency-Key is remembered."""
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

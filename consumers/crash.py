@@ -25,6 +25,8 @@ POINTS: Final = (
     "snapshot.copied",
     "snapshot.synced",
 )
+INBOX_POINTS: Final = ("inbox.inserted", "inbox.stored")
+"""Those passed only where somebody sends by HTTP."""
 
 _name, _, _times = os.environ.get("LABELWATCH_CRASH_AT", "").partition(":")
 _left = int(_times or 1) if _name else 0

@@ -19,7 +19,7 @@ from consumers import crash
 from consumers.board import Board, Phase
 from consumers.errors import SourceError
 from consumers.observing import Laps, Stage
-from consumers.store import BEFORE_ALL, Arrival, Wanted
+from consumers.store import BEFORE_ALL, INBOX, Arrival, Wanted
 from consumers.store.letters import records_of
 from monitor.events import Reason
 from monitor.fields import suggest_mapping
@@ -74,7 +74,8 @@ class Breaker:
 
     def check(self, records: Records, rejections: list[Rejection], *, is_last: bool) -> None:
         """Count a batch; decide once enough records were seen, or all of them."""
-        if not self.is_armed:
+        # A sender of the inbox has its answer already, and cannot end the run of the others.
+        if not self.is_armed or INBOX in records.partitions:
             return
         is_stored = is_last and not len(records)
         room = self.sample_size - self._seen

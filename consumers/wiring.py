@@ -39,6 +39,7 @@ def open_line(settings: Settings, command: str) -> Iterator[Line]:
         checkpoint_bytes=settings.checkpoint_bytes,
     )
     with contextlib.closing(store), memory.tuned():
+        store.inbox.key_days = settings.http.inbox_key_days
         shape = store.shape(settings.shape())
         store.refuse_change(shape)
         limits = Limits(settings.pending_max, settings.unlabelled_max)

@@ -88,6 +88,26 @@ def validate(
     return Batch(kept, position, keys, given, prediction, units, is_truncated), rejections
 
 
+def faults_at_once(
+    records: Records, events: Sequence[Event | None], configured: Sequence[str] | None
+) -> list[Rejection]:
+    """What `validate` would say whatever the line knows: of times, probabilities and configured classes.
+
+    All records are of one partition. Without a configured class list nothing is said of classes.
+    """
+    sources = np.zeros(1, np.int32)
+    if configured is not None:
+        return validate(records, events, sources, ClassList(configured))[1]
+    position = np.array([i for i, event in enumerate(events) if event is not None], np.int64)
+    kept = [event for event in events if event is not None]
+    _, late = _order_keys(kept, position, records, sources)
+    faults = {**Distributions(kept).faults, **dict.fromkeys(late.tolist(), _FUTURE)}
+    return [
+        Rejection(int(position[i]), fault.reason, fault.error)
+        for i, fault in sorted(faults.items())
+    ]
+
+
 _FUTURE = Fault(
     Reason.TIME_IN_FUTURE,
     "annotated_at: more than 24 h after the record's own timestamp; correct the sender's clock or unit",

@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from consumers.cli import ask, doctor, feed, follow, health, letters, snapshot
+from consumers.cli import ask, doctor, feed, follow, health, letters, send, snapshot
 from consumers.errors import LabelwatchError
 
 BUG = 70
@@ -31,6 +31,7 @@ COMMANDS = (
     *health.COMMANDS,
     *letters.COMMANDS,
     *snapshot.COMMANDS,
+    *send.COMMANDS,
     *doctor.COMMANDS,
 )
 for command in COMMANDS:

@@ -18,10 +18,13 @@ from consumers import logs
 from consumers.board import Board
 from consumers.cli.output import tell
 from consumers.config import read_settings
+from consumers.http.intake import Intake
 from consumers.http.listen import OFF
 from consumers.loop import Breaker
 from consumers.loop import run as run_loop
+from consumers.merged import Merged
 from consumers.outlet import Outlet
+from consumers.store.inbox_source import InboxSource
 from consumers.wiring import open_line
 
 if TYPE_CHECKING:
@@ -104,13 +107,14 @@ def feed(
         with (
             _server(settings, board, metrics) as server,
             open_line(settings, command) as line,
-            server.over(line.store) if server else contextlib.nullcontext(),
+            server.over(line.store, _intake(line)) if server else contextlib.nullcontext(),
             _Progress(line, settings, metrics) as progress,
         ):
             breaker = Breaker(is_armed=not keep_going)
             outlet = Outlet(line.store, publishers) if publishers else None
             line = replace(line, board=board, outlet=outlet, observer=metrics)  # noqa: PLW2901 - now it tells
-            totals = run_loop(line, source, breaker, is_stopping, progress.update)
+            merged = Merged(source, InboxSource(line.store.inbox))
+            totals = run_loop(line, merged, breaker, is_stopping, progress.update)
             progress.check_parity()
             summary = _summary(line, totals)
         # Leaving the line folds its log into the file, which may yet fail.
@@ -140,6 +144,10 @@ def _server(settings: Settings, board: Board, metrics: Metrics | None) -> Iterat
 
     with contextlib.closing(Server(settings, board, metrics)) as server:
         yield server
+
+
+def _intake(line: Line) -> Intake:
+    return Intake.of(line.store.inbox, line.decoder, line.state.classes)
 
 
 class _Progress:

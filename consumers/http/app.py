@@ -11,7 +11,17 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from consumers.errors import LabelwatchError
-from consumers.http import explaining, health, listing, metrics, openapi, probes, snapshot, stream
+from consumers.http import (
+    events,
+    explaining,
+    health,
+    listing,
+    metrics,
+    openapi,
+    probes,
+    snapshot,
+    stream,
+)
 from consumers.http.answers import Refused, of_fault, refused
 from consumers.http.guard import Guard
 
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
 
     from consumers.http.context import Context
 
-MODULES = (probes, metrics, listing, explaining, health, snapshot, stream)
+MODULES = (probes, metrics, listing, explaining, health, snapshot, events, stream)
 NOT_ALLOWED = 405
 
 

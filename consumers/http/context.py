@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from consumers.board import Board
     from consumers.config import HttpSettings
+    from consumers.http.intake import Intake
     from consumers.metrics import Metrics
     from consumers.store.gate import Gate
     from consumers.store.snapshot import Snapshots
@@ -30,3 +31,4 @@ class Context:
     is_closing: bool = False
     metrics: Metrics | None = None
     snapshots: Snapshots | None = None
+    intake: Intake | None = None

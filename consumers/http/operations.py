@@ -252,6 +252,59 @@ _METRICS = {
         },
     }
 }
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A name for this request: sent again with the same events it adds nothing.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+_WAIT = query(
+    "wait",
+    "Seconds to wait until the events are counted.",
+    {"type": "number", "minimum": 0, "maximum": 60},
+)
+_EVENT = {"type": "object", "description": "An event, as in Kafka."}
+_EVENTS = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"oneOf": [_EVENT, {"type": "array", "minItems": 1, "items": _EVENT}]}
+        },
+        "application/x-ndjson": {"schema": {"type": "string"}},
+    },
+}
+_COUNTS = {name: {"type": "integer"} for name in ("accepted", "first_seq", "last_seq")}
+_ACCEPTED = json_answer("They are stored.", _record("Their numbers.", _COUNTS))["200"] | {
+    "headers": {
+        "Idempotency-Replayed": {
+            "description": "Set where they came before.",
+            "schema": {"type": "string"},
+        }
+    }
+}
+_INVALID = json_answer(
+    "Some cannot be used; none is stored.",
+    _record(
+        "Why.",
+        {
+            "error": _NAME,
+            "hint": _NAME,
+            "errors": {
+                "type": "array",
+                "items": _record(
+                    "An event that cannot be used.",
+                    {
+                        "index": {"type": "integer"},
+                        "reason": _NAME,
+                        "field": _NAME,
+                        "error": _NAME,
+                        "fix": _NAME_OR_NULL,
+                    },
+                ),
+            },
+        },
+    ),
+)["200"]
 _OTHERS: Final[dict[tuple[str, str], Json]] = {
     ("GET", "/metrics"): operation("Metrics, for Prometheus.", _METRICS, ("401", "403", "500")),
     ("POST", "/api/snapshot"): operation(
@@ -270,6 +323,13 @@ _OTHERS: Final[dict[tuple[str, str], Json]] = {
         json_answer("The explanation.", _EXPLANATION),
         (*ASKING, "404"),
         (_EXAMPLE_ID,),
+    ),
+    ("POST", "/api/events"): operation(
+        "Annotations, predictions, reviews or deletions, durable when they are answered.",
+        {"202": _ACCEPTED, "422": _INVALID},
+        ("400", "401", "403", "408", "409", "413", "415", "429", "500", "503"),
+        (_IDEMPOTENCY_KEY, _WAIT),
+        requestBody=_EVENTS,
     ),
     ("GET", "/api/events"): operation(
         "Findings as server-sent events, as they are committed.",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from consumers.board import Board
     from consumers.config import Settings
+    from consumers.http.intake import Intake
     from consumers.metrics import Metrics
     from consumers.store import Store
 
@@ -64,7 +65,7 @@ class Server:
         return f"http://{self._address}"
 
     @contextlib.contextmanager
-    def over(self, store: Store) -> Iterator[None]:
+    def over(self, store: Store, intake: Intake) -> Iterator[None]:
         """Answer from this store; afterwards nothing asks it any more, and the server has stopped."""
         gate = store.gate()
         store.tell_url(self.url)
@@ -73,7 +74,7 @@ class Server:
         else:
             log.info("answering at %s", self.url)
         self._context.path, self._context.gate = store.path, gate
-        self._context.snapshots = store.snapshots
+        self._context.snapshots, self._context.intake = store.snapshots, intake
         try:
             yield
         finally:

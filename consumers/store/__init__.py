@@ -7,6 +7,7 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import TYPE_CHECKING, Any
 
 from consumers import crash
@@ -16,6 +17,7 @@ from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
 from consumers.store.connection import connect, translated
 from consumers.store.gate import Gate
+from consumers.store.inbox import INBOX, Inbox
 from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
 from consumers.store.memory_limit import Files, MemoryLimit
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_BYTES = 40 << 20
 
-__all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
+__all__ = ["BEFORE_ALL", "INBOX", "Arrival", "Store", "Wanted"]
 
 
 class Store:
@@ -73,6 +75,10 @@ class Store:
         self._committer = Committer(self._tables, self._settings, counters)
         self.outbox = Outbox(self._db, self._tables)
         self.snapshots = Snapshots(self._db.cursor(), path)
+        # Held by whoever writes while the loop runs: this thread, or one that puts into the inbox.
+        self._writing = threading.Lock()
+        with translated(path):
+            self.inbox = Inbox(self._db, path, self._memory, self._writing)
 
     @staticmethod
     def open(
@@ -177,13 +183,18 @@ class Store:
 
         Raises: StoreError; then this process must end, its state is ahead of the store.
         """
-        with translated(self.path):
+        counted = arrival.positions.get(INBOX)
+        with self._writing, translated(self.path):
             txn_id = self._begin()
             self._committer.write(step, state, arrival, txn_id)
+            if counted:
+                self._db.execute(sql.DELETE_COUNTED, [counted.next_offset])
             self.outbox.write()
             crash.point("store.inserted")
             self._commit(txn_id)
             self._memory.fit(state.ledger.annotations.size, self._committer.large)
+        if counted:
+            self.inbox.has_counted(counted.next_offset, txn_id)
         self._committer.remember(state, class_count=len(state.classes))
 
     def begin_publishing(self, streams: Iterable[Stream]) -> None:
@@ -200,7 +211,7 @@ class Store:
     def save_published(self) -> None:
         """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
         if self.outbox.has_moved:
-            with translated(self.path):
+            with self._writing, translated(self.path):
                 self._db.execute("BEGIN")
                 self.outbox.write()
                 self._db.execute("COMMIT")
@@ -215,7 +226,7 @@ class Store:
         wal = self.path.with_name(self.path.name + ".wal")
         if not wal.exists() or wal.stat().st_size <= limit:
             return False
-        with translated(self.path):
+        with self._writing, translated(self.path):
             self._db.execute("CHECKPOINT")
             self._memory.release()
         crash.point("store.checkpointed")
@@ -237,6 +248,8 @@ class Store:
     def close(self) -> None:
         """Let go of the file as it is."""
         self.snapshots.close()
+        self.inbox.release()
+        self._memory.close()
         self._db.close()
         self._mark.close()
         self._lock.release()

@@ -51,6 +51,13 @@ def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
         return db
 
 
+def cursor(db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A connection of its own to the same open database, for another thread."""
+    found = db.cursor()
+    found.execute(f"USE {_NAME}")
+    return found
+
+
 def connect_read_only(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the database for reading, while nobody writes. Raises: StoreError."""
     if not path.exists():

@@ -88,7 +88,8 @@ class MemoryLimit:
     """Sets the limit of a connection, which has that of its files now. Where `is_fixed` it does nothing."""
 
     def __init__(self, db: duckdb.DuckDBPyConnection, files: Files, *, is_fixed: bool) -> None:
-        self._db = db
+        # The limit is the instance's; who holds the store for writing may set it, from any thread.
+        self._db = db.cursor()
         self._is_fixed = is_fixed
         self._row_count, self._large = files.row_count, Large()
         self._logged, self._unlogged = files.held_bytes, 0
@@ -111,6 +112,10 @@ class MemoryLimit:
         """All that was written is in the file now."""
         self._logged = 0
         self._set()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._db.close()
 
     def _set(self) -> None:
         held = self._logged + self._unlogged

@@ -81,6 +81,25 @@ ORDER BY f.txn_id, f.kind, f.annotation
 """
 """A page of the view `findings`, in the order of publishing. The view itself would join before it limits."""
 
+INBOX_ENDS = """
+SELECT coalesce(s.next_offset, 0), greatest(coalesce(s.next_offset, 0),
+        coalesce((SELECT max(seq) FROM store.inbox), -1) + 1,
+        coalesce((SELECT max(last_seq) FROM store.inbox_key), -1) + 1),
+    greatest(coalesce((SELECT max(received_us) FROM store.inbox), 0),
+        coalesce((SELECT max(received_us) FROM store.inbox_key), 0)),
+    coalesce((SELECT sum(octet_length(value)) FROM store.inbox), 0)::BIGINT,
+    (SELECT coalesce(max(txn_id), 0) FROM store.txn)
+FROM (SELECT 1) LEFT JOIN store.partition p ON p.topic = ?
+LEFT JOIN store.position s USING (source)
+"""
+INBOX = "SELECT seq, value, received_us FROM store.inbox WHERE seq >= ? AND seq < ?"
+INBOX_KEY = """
+SELECT request, first_seq, last_seq FROM store.inbox_key
+WHERE key_hash = ? AND key = ? AND received_us >= ?
+"""
+FORGET_KEYS = "DELETE FROM store.inbox_key WHERE received_us < ?"
+DELETE_COUNTED = "DELETE FROM store.inbox WHERE seq < ?"
+
 DELETE_ANNOTATIONS = (
     "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch_rows)"
 )

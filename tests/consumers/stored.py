@@ -10,6 +10,7 @@ import duckdb
 UNIT = 2**30
 WALL_CLOCK = ("ingested_at", "since", "found_at", "first_seen_at", "committed_at")
 PUBLISHED = ("published_finding", "published_dead_letter")
+INBOX = ("inbox", "inbox_key")
 VIEWS = (
     "annotations",
     "pending",
@@ -43,7 +44,7 @@ def tamper(path, sql):
 
 
 def tables(path):
-    """Every physical table, its rows in order, without the clock, txn_id, findings and what is published."""
+    """Every physical table, its rows in order, without clock, txn_id, findings, inbox, outbox."""
     with opened(path, read_only=True) as db:
         names = [
             row[0]
@@ -52,7 +53,7 @@ def tables(path):
             ).fetchall()
         ]
         found = {}
-        for name in sorted(set(names) - {"finding", "txn", *PUBLISHED}):
+        for name in sorted(set(names) - {"finding", "txn", *PUBLISHED, *INBOX}):
             columns = [row[0] for row in db.execute(f"DESCRIBE store.{name}").fetchall()]
             kept = ", ".join(c for c in columns if c not in ("txn_id", *WALL_CLOCK))
             where = "WHERE name <> 'store_id'" if name == "setting" else ""
