@@ -193,8 +193,8 @@ class Store:
             crash.point("store.inserted")
             self._commit(txn_id)
             self._memory.fit(state.ledger.annotations.size, self._committer.large)
-        if counted:
-            self.inbox.has_counted(counted.next_offset, txn_id)
+            if counted:
+                self.inbox.has_counted(counted.next_offset, txn_id)
         self._committer.remember(state, class_count=len(state.classes))
 
     def begin_publishing(self, streams: Iterable[Stream]) -> None:

@@ -23,7 +23,6 @@ from consumers.arrow import pa
 from consumers.errors import StoreError
 from consumers.store import statements as sql
 from consumers.store.connection import cursor, translated
-from consumers.store.memory_limit import large_in
 from consumers.store.tables import Tables
 from monitor.events import Partition
 
@@ -38,8 +37,6 @@ WAITING_BYTES_MAX = 64 << 20
 """Bytes that may wait for the loop, beyond one request."""
 _DAY_US = 24 * 3600 * 1_000_000
 _FORGET_EVERY_US = 3600 * 1_000_000
-# What DuckDB needs to fold a large value in, several times its size.
-_PER_LARGE_BYTE = 3
 
 
 class KeyTaken(Exception):  # noqa: N818 - the name says what happened
@@ -87,6 +84,7 @@ class Inbox:
         self._put_bytes: int = waiting_bytes
         self._counted_bytes = 0
         self._puts = deque([(next_seq, self._put_bytes)])
+        memory.keep(self.waiting_bytes)
 
     @property
     def waiting_bytes(self) -> int:
@@ -113,6 +111,8 @@ class Inbox:
             with self._writing:
                 if self._is_closed:  # meanwhile
                     raise InboxClosed
+                if self.fault:
+                    raise self.fault
                 return self._put(values, key, request, size)
 
     def read(self, first: int, count: int) -> list[tuple[int, bytes, int]]:
@@ -124,10 +124,11 @@ class Inbox:
         return sorted(found)
 
     def has_counted(self, next_seq: int, txn_id: int) -> None:
-        """Told by the loop after it has committed what comes before `next_seq`."""
+        """Told by the loop, which holds the store, after it has committed what is before `next_seq`."""
         self.counted = (next_seq, txn_id)
         while self._puts and self._puts[0][0] <= next_seq:
             self._counted_bytes = self._puts.popleft()[1]
+        self._memory.keep(self.waiting_bytes)
 
     def txn_of(self, seq: int) -> int | None:
         """A transaction with which it is counted, None while it waits."""
@@ -158,6 +159,7 @@ class Inbox:
         received_us = max(self._received_us, _now_us())
         try:
             with translated(self._path):
+                self._memory.keep(self.waiting_bytes + size)
                 self._db.execute("BEGIN")
                 self._write(values, receipt, received_us)
                 if key is not None:
@@ -179,10 +181,10 @@ class Inbox:
             {
                 "seq": pa.array(range(receipt.first_seq, receipt.last_seq + 1), pa.int64()),
                 "value": pa.array(values, pa.binary()),
+                "size": pa.array(map(len, values), pa.int64()),
                 "received_us": pa.array([received_us] * len(values), pa.int64()),
             }
         )
-        self._memory.hold(large_in(batch).total * _PER_LARGE_BYTE)
         self._tables.insert("inbox", batch)
 
     def _write_key(self, key: str, request: str, receipt: Receipt, received_us: int) -> None:

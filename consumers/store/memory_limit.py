@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _BYTES, _BYTES_PER_ROW, _FILE_BYTES_PER_ROW = 48_000_000, 24, 80
 _PER_HELD_BYTE, _PER_LARGE_BYTE = 1.25, 4
+_PER_WAITING_BYTE = 3
 _LARGE = 4_096
 _STEP = 16_000_000
 
@@ -93,7 +94,13 @@ class MemoryLimit:
         self._is_fixed = is_fixed
         self._row_count, self._large = files.row_count, Large()
         self._logged, self._unlogged = files.held_bytes, 0
+        self._waiting = 0
         self._limit = files.needed_bytes
+
+    def keep(self, byte_count: int) -> None:
+        """So many bytes wait in the inbox: to be read in one piece, and folded in meanwhile."""
+        self._waiting = byte_count
+        self._set()
 
     def fit(self, row_count: int, large: Large) -> None:
         """After a commit there are so many annotations, and such values."""
@@ -120,6 +127,7 @@ class MemoryLimit:
     def _set(self) -> None:
         held = self._logged + self._unlogged
         needed = needed_bytes(self._row_count, held, self._large)
+        needed += self._waiting * _PER_WAITING_BYTE
         if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
             # A lower one is refused while more than that is in use: then it stays as it is.
             with contextlib.suppress(duckdb.OutOfMemoryException):

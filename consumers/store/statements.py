@@ -87,7 +87,7 @@ SELECT coalesce(s.next_offset, 0), greatest(coalesce(s.next_offset, 0),
         coalesce((SELECT max(last_seq) FROM store.inbox_key), -1) + 1),
     greatest(coalesce((SELECT max(received_us) FROM store.inbox), 0),
         coalesce((SELECT max(received_us) FROM store.inbox_key), 0)),
-    coalesce((SELECT sum(octet_length(value)) FROM store.inbox), 0)::BIGINT,
+    coalesce((SELECT sum(size) FROM store.inbox), 0)::BIGINT,
     (SELECT coalesce(max(txn_id), 0) FROM store.txn)
 FROM (SELECT 1) LEFT JOIN store.partition p ON p.topic = ?
 LEFT JOIN store.position s USING (source)
