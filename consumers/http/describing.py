@@ -33,8 +33,8 @@ FAULTS: Final[Json] = {
     }
     for status, about in _ABOUT_FAULTS.items()
 }
-COMMON = ("401", "403", "406", "500")
-ASKING = ("400", *COMMON, "408", "413", "429", "503")
+COMMON = ("401", "403", "406", "413", "500")
+ASKING = ("400", *COMMON, "408", "429", "503")
 
 
 def operation(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def operations() -> dict[tuple[str, str], Json]:
-    """Every operation there may be, by method and path."""
+    """Every operation there may be, by method and path. The document has those that are mounted."""
     return _PROBES | _lists() | _OTHERS
 
 
@@ -111,7 +111,7 @@ _LIVE = operation(
             },
         },
     ),
-    ("403", "500", "503"),
+    ("403", "413", "500", "503"),
     security=[],
 )
 _READY = json_answer("It is.", _PROBE)
@@ -121,7 +121,7 @@ _PROBES: Final[dict[tuple[str, str], Json]] = {
     ("GET", "/readyz"): operation(
         "Whether it is of use now, and why not.",
         _READY | {"503": _READY["200"] | {"description": "It is not, for these reasons."}},
-        ("401", "403", "500"),
+        ("401", "403", "413", "500"),
     ),
 }
 _NAME = {"type": "string"}
@@ -224,6 +224,47 @@ _STREAM = {
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
+_TABLE = _record(
+    "Rows of a query.",
+    {
+        "columns": {
+            "type": "array",
+            "items": _record(
+                "A column, its type as DuckDB names it.", {"name": _NAME, "type": _NAME}
+            ),
+        },
+        "rows": {"type": "array", "items": {"type": "array"}},
+        "row_count": {"type": "integer"},
+        "truncated": {"type": "boolean"},
+        "elapsed_ms": _NUMBER,
+    },
+)
+_QUESTION = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["sql"],
+                "properties": {"sql": _NAME, "limit": {"type": "integer", "minimum": 1}},
+            }
+        },
+        "text/plain": {"schema": _NAME},
+    },
+}
+_ROWS = {
+    "200": {
+        "description": "The rows.",
+        "content": {
+            "application/json": {"schema": _TABLE},
+            "text/csv": {"schema": {"type": "string"}},
+            "application/vnd.apache.arrow.stream": {"schema": {}},
+        },
+    }
+}
+_MEASURES = {
+    "200": {"description": "Metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 _OTHERS: Final[dict[tuple[str, str], Json]] = {
     ("GET", "/api/explain/{example_id}"): operation(
         "Every number behind the flags of an example.",
@@ -240,4 +281,8 @@ _OTHERS: Final[dict[tuple[str, str], Json]] = {
     ("GET", "/api/openapi.json"): operation(
         "This document.", json_answer("The document.", {"type": "object"}), ("400", *COMMON)
     ),
+    ("POST", "/sql"): operation(
+        "One SELECT or EXPLAIN over the views.", _ROWS, (*ASKING, "415"), requestBody=_QUESTION
+    ),
+    ("GET", "/metrics"): operation("For Prometheus.", _MEASURES, ("401", "403", "413", "500")),
 }
