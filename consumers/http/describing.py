@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Json = dict[str, Any]
+
+NAME: Final[Json] = {"type": "string"}
+NAME_OR_NULL: Final[Json] = {"type": ["string", "null"]}
+NUMBER: Final[Json] = {"type": "number"}
 
 FAULT: Final[Json] = {
     "type": "object",
@@ -33,8 +40,8 @@ FAULTS: Final[Json] = {
     }
     for status, about in _ABOUT_FAULTS.items()
 }
-COMMON = ("401", "403", "406", "500")
-ASKING = ("400", *COMMON, "408", "413", "429", "503")
+COMMON = ("401", "403", "406", "413", "500")
+ASKING = ("400", *COMMON, "408", "429", "503")
 
 
 def operation(
@@ -61,3 +68,13 @@ def json_answer(about: str, schema: Json) -> Json:
 def query(name: str, about: str, schema: Json) -> Json:
     """A parameter in the query."""
     return {"name": name, "in": "query", "description": about, "schema": schema}
+
+
+def record(about: str, properties: Mapping[str, Json]) -> Json:
+    """An object that has all of these."""
+    return {
+        "type": "object",
+        "description": about,
+        "required": list(properties),
+        "properties": dict(properties),
+    }

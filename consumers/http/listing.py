@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -42,9 +43,40 @@ def opened(context: Context) -> Gate:
     return context.gate
 
 
-def page_of(name: str, listed: Listed, asked: dict[str, str]) -> tuple[str, list[Any], int]:
-    """The query for a page and one row more, its parameters, and the rows of the page. Raises: Refused."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a list, and the place after them, None after the last."""
+
+    rows: list[tuple[Any, ...]]
+    cursor: str | None
+
+
+def page_of(gate: Gate, name: str, listed: Listed, asked: dict[str, str]) -> Page:
+    """The page that is asked for. Raises: Refused, LabelwatchError."""
     limit = parameters.row_limit(asked)
+    where, values = _conditions(name, listed, asked)
+    keys = ", ".join(listed.key)
+    shown = ", ".join(
+        f"{column.sql} AS {title}" if column.sql else title
+        for title, column in listed.columns.items()
+    )
+    found = gate.ask(
+        f"SELECT ({keys}) AS key, {listed.numbers or shown} FROM {listed.view} "  # noqa: S608 - our own names
+        f"WHERE {where} ORDER BY {_order(listed)} LIMIT {limit + 1}",
+        values,
+    ).rows
+    rows, has_more = [row[1:] for row in found[:limit]], len(found) > limit
+    if listed.numbers and rows:
+        # What was cleared since the numbers were read is left out.
+        numbers = ", ".join(str(number) for (number,) in rows)
+        rows = gate.ask(
+            f"SELECT {shown} FROM {listed.whole} "  # noqa: S608 - as above
+            f"AND {listed.numbers} IN ({numbers}) ORDER BY {_order(listed)}"
+        ).rows
+    return Page(rows, _cursor(name, found[limit - 1][0]) if has_more else None)
+
+
+def _conditions(name: str, listed: Listed, asked: dict[str, str]) -> tuple[str, list[Any]]:
     conditions, values = [], []
     for parameter, column in listed.filters.items():
         if parameter in asked:
@@ -55,30 +87,21 @@ def page_of(name: str, listed: Listed, asked: dict[str, str]) -> tuple[str, list
         values += parameters.of_cursor(name, asked["next"], types)
         marks = ", ".join(_mark(listed, column) for column in listed.key)
         conditions.append(f"({_order(listed)}) > ({marks})")
-    shown = ", ".join(
-        f"{column.sql} AS {name}" if column.sql else name
-        for name, column in listed.columns.items()
-    )
-    query = (
-        f"SELECT {shown} FROM {listed.view} "  # noqa: S608 - our own names; what is asked for is bound
-        f"WHERE {' AND '.join(conditions) or 'true'} ORDER BY {_order(listed)} LIMIT {limit + 1}"
-    )
-    return query, values, limit
+    return " AND ".join(conditions) or "true", values
 
 
 def _route(context: Context, name: str, listed: Listed, end: str) -> Route:
     async def answer(request: Request) -> Response:
         style = _STYLES[end] if end else chosen(request, (JSON, CSV))
         asked = parameters.given(request, [*listed.filters, "limit", "next"])
-        query, values, limit = page_of(name, listed, asked)
-        found = await run_in_threadpool(opened(context).ask, query, values)
-        rows = found.rows[:limit]
-        cursor = _cursor(name, listed, rows[-1]) if len(found.rows) > limit else None
-        links = {"link": f'<{_next_url(request, asked, cursor)}>; rel="next"'} if cursor else {}
+        page = await run_in_threadpool(page_of, opened(context), name, listed, asked)
+        links = {}
+        if page.cursor:
+            links = {"link": f'<{_next_url(request, asked, page.cursor)}>; rel="next"'}
         if style == CSV:
-            return as_csv(list(listed.columns), rows, links)
-        shown = [dict(zip(listed.columns, row, strict=True)) for row in rows]
-        return as_json({"rows": shown, "next": cursor}, headers=links)
+            return as_csv(list(listed.columns), page.rows, links)
+        shown = [dict(zip(listed.columns, row, strict=True)) for row in page.rows]
+        return as_json({"rows": shown, "next": page.cursor}, headers=links)
 
     return Route(f"/api/{name}{end}", answer)
 
@@ -96,9 +119,7 @@ def _mark(listed: Listed, column: str) -> str:
     return "?::TIMESTAMP" if listed.columns[column].kind == "timestamp" else "?"
 
 
-def _cursor(name: str, listed: Listed, row: tuple[Any, ...]) -> str:
-    names = list(listed.columns)
-    values = [row[names.index(column)] for column in listed.key]
+def _cursor(name: str, values: tuple[Any, ...]) -> str:
     # JSON of a time would lose its microseconds.
     key = ["" if v is None else v.isoformat() if isinstance(v, dt.datetime) else v for v in values]
     return parameters.as_cursor(name, key)

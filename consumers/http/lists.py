@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from consumers.store.statements import ISSUE_KEYS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,13 +26,19 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A list. `key`: the columns that order its rows, each row's own; `filters`: parameter → column."""
+    """A list. `key`: the columns that order its rows, each row's own; `filters`: parameter → column.
+
+    Where rows are dear, `view` has only key, filters and the column `numbers`: the rows of a page are read
+    from `whole` by their numbers.
+    """
 
     view: str
     about: str
     columns: Mapping[str, Column]
     key: tuple[str, ...]
     filters: Mapping[str, str] = field(default_factory=dict)
+    numbers: str | None = None
+    whole: str | None = None
 
 
 _TIME = "timestamp"
@@ -41,7 +49,7 @@ _VERSION = Column(
 
 LISTS: Final[Mapping[str, Listed]] = {
     "label-issues": Listed(
-        "label_issues",
+        f"({ISSUE_KEYS})",
         "Annotations that are suspect now, most suspect first.",
         {
             "annotation_id": Column("string", "The annotation."),
@@ -78,6 +86,8 @@ LISTS: Final[Mapping[str, Listed]] = {
             "model_version": "model_version",
             "example_id": "example_id",
         },
+        "annotation",
+        "store.detailed WHERE is_label_issue",
     ),
     "classes": Listed(
         "classes",

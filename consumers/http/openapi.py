@@ -44,6 +44,7 @@ def document(mounted: list[Route]) -> dict[str, Any]:
     for route in mounted:
         path = re.sub(r":\w+}", "}", route.path)
         for method in sorted((route.methods or set()) - {"HEAD"}):
+            assert (method, path) in known, f"{method} {path} stands in operations.py"
             paths.setdefault(path, {})[method.lower()] = known[method, path]
     return {
         "openapi": "3.1.0",

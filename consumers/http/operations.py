@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consumers.http.describing import ASKING, COMMON, json_answer, operation, query
+from consumers.http.describing import (
+    ASKING,
+    COMMON,
+    NAME,
+    NAME_OR_NULL,
+    NUMBER,
+    json_answer,
+    operation,
+    query,
+    record,
+)
 from consumers.http.lists import LISTS
 from consumers.http.parameters import ROWS, ROWS_MAX
+from consumers.http.posted import POSTED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from consumers.http.describing import Json
     from consumers.http.lists import Column, Listed
 
 
 def operations() -> dict[tuple[str, str], Json]:
-    """Every operation there may be, by method and path."""
-    return _PROBES | _lists() | _health() | _OTHERS
+    """Every operation there may be, by method and path. The document has those that are mounted."""
+    return _PROBES | _lists() | _health() | _OTHERS | POSTED
 
 
 def _schema(column: Column) -> Json:
@@ -130,7 +139,7 @@ _LIVE = operation(
             },
         },
     ),
-    ("403", "500", "503"),
+    ("403", "413", "500", "503"),
     security=[],
 )
 _READY = json_answer("It is.", _PROBE)
@@ -140,31 +149,18 @@ _PROBES: Final[dict[tuple[str, str], Json]] = {
     ("GET", "/readyz"): operation(
         "Whether it is of use now, and why not.",
         _READY | {"503": _READY["200"] | {"description": "It is not, for these reasons."}},
-        ("401", "403", "500"),
+        ("401", "403", "413", "500"),
     ),
 }
-_NAME = {"type": "string"}
-_NAME_OR_NULL = {"type": ["string", "null"]}
-_NUMBER = {"type": "number"}
 _TIME = {"type": "string", "format": "date-time"}
 
 
-def _record(about: str, properties: Mapping[str, Json]) -> Json:
-    """An object that has all of these."""
-    return {
-        "type": "object",
-        "description": about,
-        "required": list(properties),
-        "properties": dict(properties),
-    }
-
-
-_JUDGED = _record(
+_JUDGED = record(
     "A class, and whether the example counts as confident of it.",
     {
-        "label": _NAME,
-        "p": _NUMBER,
-        "class_threshold": _NUMBER,
+        "label": NAME,
+        "p": NUMBER,
+        "class_threshold": NUMBER,
         "is_confident": {"type": "boolean"},
     },
 )
@@ -172,53 +168,53 @@ _FINDING: Json = {
     "kind": {"enum": ["label_issue", "exact_duplicate", "conflicting_labels"]},
     "action": {"enum": ["raised", "changed", "cleared"]},
     "cause": {"enum": ["annotation", "threshold", "relabel", "deletion", "prediction"]},
-    "score": _NUMBER,
+    "score": NUMBER,
     "txn_id": {"type": "integer"},
     "found_at": _TIME,
 }
-_EXPLAINED = _record(
+_EXPLAINED = record(
     "A live annotation and the numbers behind its flag.",
     {
-        "annotation_id": _NAME,
-        "annotator": _NAME,
-        "given_label": _NAME,
-        "suggested_label": _NAME_OR_NULL,
+        "annotation_id": NAME,
+        "annotator": NAME,
+        "given_label": NAME,
+        "suggested_label": NAME_OR_NULL,
         "is_label_issue": {"type": "boolean"},
-        "label_score": _NUMBER,
-        "self_confidence": _NUMBER,
-        "normalized_margin": _NUMBER,
-        "model_version": _NAME_OR_NULL,
+        "label_score": NUMBER,
+        "self_confidence": NUMBER,
+        "normalized_margin": NUMBER,
+        "model_version": NAME_OR_NULL,
         "revision": {"type": ["integer", "null"]},
         "annotated_at": {"type": ["string", "null"], "format": "date-time"},
-        "text": _NAME_OR_NULL,
-        "uri": _NAME_OR_NULL,
-        "rule": _NAME | {"description": "Why it is an issue, or none."},
+        "text": NAME_OR_NULL,
+        "uri": NAME_OR_NULL,
+        "rule": NAME | {"description": "Why it is an issue, or none."},
         "classes": {"type": "array", "items": _JUDGED},
-        "history": {"type": "array", "items": _record("A change of a flag.", _FINDING)},
+        "history": {"type": "array", "items": record("A change of a flag.", _FINDING)},
     },
 )
-_EXPLANATION = _record(
+_EXPLANATION = record(
     "Everything known about an example.",
     {
-        "example_id": _NAME,
-        "model_version": _NAME_OR_NULL,
-        "predicted_label": _NAME_OR_NULL,
+        "example_id": NAME,
+        "model_version": NAME_OR_NULL,
+        "predicted_label": NAME_OR_NULL,
         "annotations": {"type": "array", "items": _EXPLAINED},
         "pending": {
             "type": "array",
-            "items": _record(
+            "items": record(
                 "An annotation that waits for a prediction.",
-                {"annotation_id": _NAME, "annotator": _NAME, "given_label": _NAME, "since": _TIME},
+                {"annotation_id": NAME, "annotator": NAME, "given_label": NAME, "since": _TIME},
             ),
         },
         "duplicates": {
             "type": "array",
-            "items": _record(
+            "items": record(
                 "A set of examples with the same content.",
                 {
-                    "kind": _NAME,
-                    "set_id": _NAME,
-                    "others": {"type": ["array", "null"], "items": _NAME},
+                    "kind": NAME,
+                    "set_id": NAME,
+                    "others": {"type": ["array", "null"], "items": NAME},
                 },
             ),
         },
@@ -229,7 +225,7 @@ _EXAMPLE_ID = {
     "in": "path",
     "required": True,
     "description": "The example's id, percent-encoded; it may hold slashes.",
-    "schema": _NAME,
+    "schema": NAME,
 }
 _LAST_EVENT = {
     "name": "Last-Event-ID",
@@ -252,84 +248,15 @@ _METRICS = {
         },
     }
 }
-_IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "A name for this request: sent again with the same events it adds nothing.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
-_WAIT = query(
-    "wait",
-    "Seconds to wait until the events are counted.",
-    {"type": "number", "minimum": 0, "maximum": 60},
-)
-_EVENT = {"type": "object", "description": "An event, as in Kafka."}
-_EVENTS = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {"oneOf": [_EVENT, {"type": "array", "minItems": 1, "items": _EVENT}]}
-        },
-        "application/x-ndjson": {"schema": {"type": "string"}},
-    },
-}
-_COUNTS = {name: {"type": "integer"} for name in ("accepted", "first_seq", "last_seq")}
-_ACCEPTED = json_answer("They are stored.", _record("Their numbers.", _COUNTS))["200"] | {
-    "headers": {
-        "Idempotency-Replayed": {
-            "description": "Set where they came before.",
-            "schema": {"type": "string"},
-        }
-    }
-}
-_INVALID = json_answer(
-    "Some cannot be used; none is stored.",
-    _record(
-        "Why.",
-        {
-            "error": _NAME,
-            "hint": _NAME,
-            "errors": {
-                "type": "array",
-                "items": _record(
-                    "An event that cannot be used.",
-                    {
-                        "index": {"type": "integer"},
-                        "reason": _NAME,
-                        "field": _NAME,
-                        "error": _NAME,
-                        "fix": _NAME_OR_NULL,
-                    },
-                ),
-            },
-        },
-    ),
-)["200"]
 _OTHERS: Final[dict[tuple[str, str], Json]] = {
-    ("GET", "/metrics"): operation("Metrics, for Prometheus.", _METRICS, ("401", "403", "500")),
-    ("POST", "/api/snapshot"): operation(
-        "Copy the store beside itself, as of one commit; whoever asks moves the copy within an hour.",
-        json_answer(
-            "The copy.",
-            _record(
-                "A file in the store's folder.",
-                {"name": _NAME, "txn_id": {"type": "integer"}, "byte_count": {"type": "integer"}},
-            ),
-        ),
-        ("400", "401", "403", "429", "500", "503"),
+    ("GET", "/metrics"): operation(
+        "Metrics, for Prometheus.", _METRICS, ("401", "403", "413", "500")
     ),
     ("GET", "/api/explain/{example_id}"): operation(
         "Every number behind the flags of an example.",
         json_answer("The explanation.", _EXPLANATION),
         (*ASKING, "404"),
         (_EXAMPLE_ID,),
-    ),
-    ("POST", "/api/events"): operation(
-        "Annotations, predictions, reviews or deletions, durable when they are answered.",
-        {"202": _ACCEPTED, "422": _INVALID},
-        ("400", "401", "403", "408", "409", "413", "415", "429", "500", "503"),
-        (_IDEMPOTENCY_KEY, _WAIT),
-        requestBody=_EVENTS,
     ),
     ("GET", "/api/events"): operation(
         "Findings as server-sent events, as they are committed.",

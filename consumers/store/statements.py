@@ -99,6 +99,21 @@ WHERE key_hash = ? AND key = ? AND received_us >= ?
 """
 FORGET_KEYS = "DELETE FROM store.inbox_key WHERE received_us < ?"
 DELETE_COUNTED = "DELETE FROM store.inbox WHERE seq < ?"
+ISSUE_KEYS = """
+SELECT f.annotation, f.score AS label_score,
+    store.named(a.annotation_id, e.example_id, w.name) AS annotation_id, e.example_id,
+    w.name AS annotator, g.label AS given_label, nullif(m.name, '') AS model_version,
+    u.labels[store.suggested(e.units, u.cuts, u.collision) + 1] AS suggested_label
+FROM store.flag f
+JOIN store.annotation a USING (annotation)
+JOIN store.example e USING (example)
+JOIN store.annotator w USING (annotator)
+JOIN store.class g ON g.class = a.given
+JOIN store.model_version m USING (stratum)
+JOIN store.cuts u USING (stratum)
+WHERE f.kind = 'label_issue'
+"""
+"""What orders and selects rows of the view `label_issues`. The view itself would compute all rows first."""
 
 DELETE_ANNOTATIONS = (
     "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch_rows)"
