@@ -8,6 +8,7 @@ import traceback
 
 import click
 
+from consumers import logs
 from consumers.cli import ask, doctor, feed, follow, health, letters, send, snapshot
 from consumers.errors import LabelwatchError
 
@@ -40,6 +41,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line; faults end in one line on stderr and an exit code."""
+    logs.set_up("auto", "warning")
     try:
         labelwatch(standalone_mode=False)
     except LabelwatchError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from consumers import logs
 from consumers.cli.demo import run_demo
 from consumers.cli.feeding import (
     classes_option,
@@ -99,6 +100,7 @@ def validate(
     if (file is None) == (not kafka["topics"]):
         raise UsageError("validate: name a FILE, or a topic with --topic")
     settings = kafka_settings(config, None, classes, start="earliest", **kafka)
+    logs.set_up(settings.log_format, settings.log_level)
     source: Source = (
         topic_source(settings, until_end=True)
         if file is None

@@ -123,6 +123,13 @@ def test_by_default_only_faults_are_told(tmp_path):
     assert ended.err == "1 records read; 0 rejected; 0 label issues\n"
 
 
+def test_each_command_sets_up_its_own_log(tmp_path):
+    """What one command in a process was told about its log does not hold for the next."""
+    logs.set_up("text", "debug")
+    assert run_here("check-config", cwd=tmp_path).exit_code == 0
+    assert log.getEffectiveLevel() == logging.WARNING
+
+
 def test_text_on_request(tmp_path):
     """`log_format = "text"` is for people, wherever stderr goes."""
     file = write_jsonl(tmp_path / "e.jsonl", [GOOD])
