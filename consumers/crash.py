@@ -22,6 +22,8 @@ POINTS: Final = (
     "publish.sent",
     "publish.acknowledged",
     "publish.saved",
+    "snapshot.copied",
+    "snapshot.synced",
 )
 
 _name, _, _times = os.environ.get("LABELWATCH_CRASH_AT", "").partition(":")

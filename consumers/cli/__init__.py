@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from consumers.cli import ask, doctor, feed, follow, health, letters
+from consumers.cli import ask, doctor, feed, follow, health, letters, snapshot
 from consumers.errors import LabelwatchError
 
 BUG = 70
@@ -30,6 +30,7 @@ COMMANDS = (
     *ask.COMMANDS,
     *health.COMMANDS,
     *letters.COMMANDS,
+    *snapshot.COMMANDS,
     *doctor.COMMANDS,
 )
 for command in COMMANDS:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from consumers.board import Board
     from consumers.config import HttpSettings
     from consumers.store.gate import Gate
+    from consumers.store.snapshot import Snapshots
 
 
 @dataclass(slots=True)
@@ -18,3 +19,4 @@ class Context:
     settings: HttpSettings
     board: Board
     gate: Gate | None = None
+    snapshots: Snapshots | None = None

@@ -23,6 +23,7 @@ from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.shape import refused_change, shape_of
+from consumers.store.snapshot import Snapshots
 from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
@@ -70,6 +71,7 @@ class Store:
         self._tables = Tables(self._db, self._memory)
         self._committer = Committer(self._tables, self._settings, counters)
         self.outbox = Outbox(self._db, self._tables)
+        self.snapshots = Snapshots(self._db.cursor(), path, self._memory)
 
     @staticmethod
     def open(
@@ -220,6 +222,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file as it is."""
+        self.snapshots.close()
         self._db.close()
         self._mark.close()
         self._lock.release()

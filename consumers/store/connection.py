@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 10_240
 """So many rows in one transaction go to the file at once, compressed, and not through the log."""
-_BLOCK_BYTES = (
+BLOCK_BYTES = (
     "65536"  # a block is shared by the columns of few row groups: large ones stay half empty
 )
 _NAME = "labelwatch"
@@ -34,15 +34,14 @@ def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
                 "memory_limit": memory_limit,
                 "wal_autocheckpoint": _NEVER,
                 "temp_directory": f"{path}.tmp",
-                "default_block_size": _BLOCK_BYTES,
+                "default_block_size": BLOCK_BYTES,
             }
         )
         try:
             # What is refused, or ends in a fault, stays as it is.
             db.execute("PRAGMA disable_checkpoint_on_shutdown")
             # The size of row groups can be chosen for an attached database only.
-            file = str(path).replace("'", "''")
-            db.execute(f"ATTACH '{file}' AS {_NAME} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
+            db.execute(f"ATTACH {quoted(path)} AS {_NAME} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
             db.execute(f"USE {_NAME}")
         except BaseException:
             db.close()
@@ -93,6 +92,11 @@ def translated(path: Path) -> Iterator[None]:
                 "away and replay the input"
             ) from error
         raise
+
+
+def quoted(path: Path) -> str:
+    """A path as a literal in SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def first_line(error: BaseException) -> str:

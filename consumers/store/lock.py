@@ -54,6 +54,18 @@ def holder_of(store: Path) -> str | None:
         return None
 
 
+def url_of(store: Path) -> str | None:
+    """Where the process that holds the database answers; None where the lock file does not tell.
+
+    Of use only while somebody holds it: a process that was killed leaves its last words.
+    """
+    try:
+        url = json.loads(Path(f"{store}.lock").read_bytes())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if isinstance(url, str) else None
+
+
 class Mark:
     """The high-water mark of a database: its identity and the last durable transaction."""
 

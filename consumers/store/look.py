@@ -40,7 +40,7 @@ def look(path: Path) -> Look:
     with Reader(path) as reader:
         settings = {name: json.loads(value) for name, value in reader.query(sql.SETTINGS).rows}
         txn_id = reader.query(sql.LAST_TXN).rows[0][0]
-        _check_mark(path, settings["store_id"], txn_id)
+        check_mark(path, settings["store_id"], txn_id)
         reasons = Counter(dict(reader.query(sql.REASONS).rows))
         top = [reason for reason, _ in reasons.most_common(1)]
         return Look(
@@ -59,7 +59,8 @@ def look(path: Path) -> Look:
         )
 
 
-def _check_mark(path: Path, store_id: str, txn_id: int) -> None:
+def check_mark(path: Path, store_id: str, txn_id: int) -> None:
+    """Raises: StoreError where the mark beside a database says that it has lost its log."""
     mark = path.with_name(f"{path.name}.mark")
     text = mark.read_text("ascii", "replace") if mark.exists() else ""
     if lost := lost_log(mark, text, store_id, txn_id):

@@ -93,6 +93,14 @@ class MemoryLimit:
         self._row_count, self._large = files.row_count, Large()
         self._logged, self._unlogged = files.held_bytes, 0
         self._limit = files.needed_bytes
+        self._lent = 0
+
+    def lend(self, db: duckdb.DuckDBPyConnection, byte_count: int) -> None:
+        """So many bytes more are used by another thread, which may call this with a connection of its own."""
+        self._lent = byte_count
+        if not self._is_fixed:
+            with contextlib.suppress(duckdb.OutOfMemoryException):
+                db.execute(f"SET memory_limit = '{self._limit + byte_count}B'")
 
     def fit(self, row_count: int, large: Large) -> None:
         """After a commit there are so many annotations, and such values."""
@@ -114,7 +122,7 @@ class MemoryLimit:
 
     def _set(self) -> None:
         held = self._logged + self._unlogged
-        needed = needed_bytes(self._row_count, held, self._large)
+        needed = needed_bytes(self._row_count, held, self._large) + self._lent
         if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
             # A lower one is refused while more than that is in use: then it stays as it is.
             with contextlib.suppress(duckdb.OutOfMemoryException):
