@@ -26,6 +26,7 @@ _BYTES, _BYTES_PER_ROW, _FILE_BYTES_PER_ROW = 48_000_000, 24, 80
 _PER_HELD_BYTE, _PER_LARGE_BYTE = 1.25, 4
 _LARGE = 4_096
 _STEP = 16_000_000
+_UNKNOWN = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,11 @@ class MemoryLimit:
         """So many bytes more are used by another thread, which may call this with a connection of its own."""
         self._lent = byte_count
         if not self._is_fixed:
-            with contextlib.suppress(duckdb.OutOfMemoryException):
+            try:
                 db.execute(f"SET memory_limit = '{self._limit + byte_count}B'")
+            except duckdb.OutOfMemoryException:
+                # More than that is in use: the next commit lowers it.
+                self._limit = _UNKNOWN
 
     def fit(self, row_count: int, large: Large) -> None:
         """After a commit there are so many annotations, and such values."""
