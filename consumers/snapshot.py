@@ -40,6 +40,10 @@ def take_snapshot(settings: Settings, target: Path, *, is_forced: bool) -> Taken
     else:
         try:
             taken = copy_closed(store, target, memory_limit=settings.memory_limit)
+        except OSError as error:
+            raise StoreError(
+                f"{target}: {error.strerror}; no snapshot was written: choose another file"
+            ) from error
         finally:
             lock.release()
     # The mark of what was there before would be held against the copy.

@@ -74,7 +74,7 @@ class Store:
         self._tables = Tables(self._db, self._memory)
         self._committer = Committer(self._tables, self._settings, counters)
         self.outbox = Outbox(self._db, self._tables)
-        self.snapshots = Snapshots(self._db.cursor(), path)
+        self.snapshots = Snapshots(self._db.cursor(), path, self._memory)
         # Held by whoever writes while the loop runs: this thread, or one that puts into the inbox.
         self._writing = threading.Lock()
         with translated(path):

@@ -27,6 +27,7 @@ _PER_HELD_BYTE, _PER_LARGE_BYTE = 1.25, 4
 _PER_WAITING_BYTE = 3
 _LARGE = 4_096
 _STEP = 16_000_000
+_UNKNOWN = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,17 @@ class MemoryLimit:
         self._logged, self._unlogged = files.held_bytes, 0
         self._waiting = 0
         self._limit = files.needed_bytes
+        self._lent = 0
+
+    def lend(self, db: duckdb.DuckDBPyConnection, byte_count: int) -> None:
+        """So many bytes more are used by another thread, which may call this with a connection of its own."""
+        self._lent = byte_count
+        if not self._is_fixed:
+            try:
+                db.execute(f"SET memory_limit = '{self._limit + byte_count}B'")
+            except duckdb.OutOfMemoryException:
+                # More than that is in use: the next commit lowers it.
+                self._limit = _UNKNOWN
 
     def keep(self, byte_count: int) -> None:
         """So many bytes wait in the inbox: to be read in one piece, and folded in meanwhile."""
@@ -127,7 +139,7 @@ class MemoryLimit:
     def _set(self) -> None:
         held = self._logged + self._unlogged
         needed = needed_bytes(self._row_count, held, self._large)
-        needed += self._waiting * _PER_WAITING_BYTE
+        needed += self._waiting * _PER_WAITING_BYTE + self._lent
         if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
             # A lower one is refused while more than that is in use: then it stays as it is.
             with contextlib.suppress(duckdb.OutOfMemoryException):

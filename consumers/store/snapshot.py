@@ -15,6 +15,7 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -33,11 +34,16 @@ from consumers.store.memory_limit import Files
 from consumers.store.migrate import schema_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from consumers.store.memory_limit import MemoryLimit
 
 KEPT_S = 3600.0
 _SPARE_BYTES = 64 << 20
+_GIVE_UP_S = 0.02
+_MORE_BYTES = (96 << 20, 1 << 30, 16 << 30)
+"""Memory for a copy, tried in turn: large values need as much as a vector of them, or several."""
 _COPY = "labelwatch_snapshot"
 _ENDS = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 
@@ -54,34 +60,51 @@ class Taken:
 class Snapshots:
     """Copies a database that is in use here, beside itself. Any thread may ask for one."""
 
-    def __init__(self, db: duckdb.DuckDBPyConnection, path: Path) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, path: Path, memory: MemoryLimit) -> None:
         self._db = db
+        self._memory = memory
         self._path = path.resolve()
         self._is_busy = threading.Lock()
+        self._is_closed = False
 
     def take(self) -> Taken | None:
         """A new copy, None while another one is being made. It is removed an hour later, if nobody moved it.
 
-        Raises: StoreError.
+        Raises: StoreError; the store goes on as if nothing had been.
         """
         if not self._is_busy.acquire(blocking=False):
             return None
         try:
+            if self._is_closed:
+                raise StoreError(f"{self._path}: the process ends; no snapshot was written")
             _remove_old(self._path)
             unfinished = working_files(self._path)[0]
             refuse_full(self._path, unfinished.parent)
-            with _unfinished(unfinished), self._db.cursor() as cursor:
-                txn_id = _copy(cursor, self._path, unfinished)
-                ready = self._path.with_name(f"{self._path.name}.snapshot-{time.time_ns()}")
-                return _finished(unfinished, ready, txn_id)
+            ready = self._path.with_name(f"{self._path.name}.snapshot-{time.time_ns()}")
+            with _unfinished(unfinished):
+                return _finished(unfinished, ready, self._copy(unfinished))
+        except (duckdb.Error, OSError) as error:
+            raise StoreError(
+                f"{self._path}: no snapshot was written ({first_line(error)}); the store is as it was"
+            ) from error
         finally:
             self._is_busy.release()
 
+    def _copy(self, target: Path) -> int:
+        # Without more memory commits and the copy take pages from one another, for up to a minute each.
+        try:
+            return _copy_with(self._db, target, partial(self._memory.lend, self._db))
+        finally:
+            self._memory.lend(self._db, 0)
+
     def close(self) -> None:
         """Give up what is being copied, and take no more. For the thread that holds the store."""
-        with contextlib.suppress(duckdb.Error):
+        self._is_closed = True
+        while not self._is_busy.acquire(timeout=_GIVE_UP_S):
+            # It may have come between two statements; then it meets the next one.
             self._db.interrupt()
         self._db.close()
+        self._is_busy.release()
 
 
 def working_files(store: Path) -> list[Path]:
@@ -98,7 +121,6 @@ def copy_closed(store: Path, target: Path, *, memory_limit: str | None = None) -
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
     config: dict[str, str | bool | int | float | list[str]] = {
         "threads": 1,
-        "memory_limit": memory_limit or f"{Files.of(store).needed_bytes + _SPARE_BYTES}B",
         "default_block_size": BLOCK_BYTES,
         "temp_directory": f"{unfinished}.tmp",
     }
@@ -107,7 +129,12 @@ def copy_closed(store: Path, target: Path, *, memory_limit: str | None = None) -
         db.execute("USE labelwatch")
         if schema_version(db) == 0:
             raise StoreError(f"{store} is no labelwatch database; name one with --store")
-        txn_id = _copy(db, store, unfinished)
+        needed = Files.of(store).needed_bytes
+
+        def limit(more: int) -> None:
+            db.execute(f"SET memory_limit = '{memory_limit or f'{needed + more}B'}'")
+
+        txn_id = _copy_with(db, unfinished, limit)
         check_mark(store, _identity(db), txn_id)
         return _finished(unfinished, target, txn_id)
 
@@ -139,7 +166,18 @@ def moved(source: Path, target: Path) -> None:
     _sync(target.parent)
 
 
-def _copy(db: duckdb.DuckDBPyConnection, store: Path, target: Path) -> int:
+def _copy_with(db: duckdb.DuckDBPyConnection, target: Path, limit: Callable[[int], None]) -> int:
+    """Copy with as little memory as will do: more of it is filled with pages that are read once."""
+    for more in _MORE_BYTES[:-1]:
+        limit(more)
+        with contextlib.suppress(duckdb.OutOfMemoryException):
+            return _copy(db, target)
+        _discard(target)
+    limit(_MORE_BYTES[-1])
+    return _copy(db, target)
+
+
+def _copy(db: duckdb.DuckDBPyConnection, target: Path) -> int:
     """Write the database `labelwatch` of this connection to a new file; the last transaction in it."""
     try:
         db.execute(f"ATTACH {quoted(target)} AS {_COPY} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
@@ -152,8 +190,6 @@ def _copy(db: duckdb.DuckDBPyConnection, store: Path, target: Path) -> int:
         finally:
             with contextlib.suppress(duckdb.Error):
                 db.execute(f"DETACH {_COPY}")
-    except duckdb.InterruptException as error:
-        raise StoreError(f"{store}: the process ends; no snapshot was written") from error
     except duckdb.Error as error:
         if not re.search(r"No space left|File too large|Could not write", str(error)):
             raise
@@ -176,20 +212,24 @@ def _finished(unfinished: Path, target: Path, txn_id: int) -> Taken:
 @contextlib.contextmanager
 def _unfinished(path: Path) -> Iterator[None]:
     """Nothing of a copy that failed stays, nor of one that a killed process left."""
-    for end in _ENDS:
-        path.with_name(path.name + end).unlink(missing_ok=True)
+    _discard(path)
     try:
         yield
     finally:
-        for end in _ENDS:
-            path.with_name(path.name + end).unlink(missing_ok=True)
+        _discard(path)
+
+
+def _discard(path: Path) -> None:
+    for end in _ENDS:
+        path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _remove_old(store: Path) -> None:
-    for path in store.parent.glob(f"{store.name}.snapshot-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > KEPT_S:
-                path.unlink()
+    for path in store.parent.iterdir():
+        if path.name.startswith(f"{store.name}.snapshot-"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > KEPT_S:
+                    path.unlink()
 
 
 def _identity(db: duckdb.DuckDBPyConnection) -> str:

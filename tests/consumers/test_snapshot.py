@@ -1,77 +1,23 @@
-"""A snapshot is the store as of one commit, whoever holds it, and goes on as the store would."""
+"""A snapshot is the store as of one commit, and goes on as the store would."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import resource
 import signal
 import subprocess
-import threading
-import time
-from pathlib import Path
 
 import duckdb
 import pytest
 
-from consumers.config import Settings
-from consumers.files import FileSource
-from consumers.loop import Breaker, run
-from consumers.store import Store
-from consumers.store.snapshot import KEPT_S, working_files
-from consumers.wiring import open_line
-from tests.consumers.served import get, serving
+from tests.consumers.copies import everything, take
 from tests.consumers.stored import (
-    assert_findings_add_up,
-    assert_joint_is_shown,
     difference,
     query,
     tables,
-    views,
     write_jsonl,
 )
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import run_apart, run_here
-
-CATALOG = {
-    "duckdb_tables()": "schema_name, table_name, comment, sql",
-    "duckdb_views()": "schema_name, view_name, comment, column_count",
-    "duckdb_columns()": "schema_name, table_name, column_name, column_index, comment, data_type, is_nullable",
-    "duckdb_functions()": "schema_name, function_name, parameters, macro_definition, comment",
-    "duckdb_indexes()": "schema_name, index_name, sql",
-    "duckdb_constraints()": "schema_name, table_name, constraint_text",
-    "duckdb_sequences()": "schema_name, sequence_name, sql",
-}
-
-
-def catalog(path):
-    """Everything that a database declares, with its comments."""
-    return {
-        name: query(
-            path,
-            f"SELECT {columns} FROM {name} "
-            "WHERE NOT internal AND database_name = current_database() ORDER BY ALL"
-            if name not in ("duckdb_indexes()", "duckdb_constraints()", "duckdb_sequences()")
-            else f"SELECT {columns} FROM {name} WHERE database_name = current_database() ORDER BY ALL",
-        )
-        for name, columns in CATALOG.items()
-    }
-
-
-def everything(path):
-    """Every row and every declaration of a store, clock and identity included."""
-    names = query(path, "SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL")
-    rows = {f"{schema}.{name}": query(path, f"FROM {schema}.{name}") for schema, name in names}
-    shown = {name: query(path, f"FROM {name} ORDER BY ALL") for name in (*views(path), "findings")}
-    return rows | shown | catalog(path)
-
-
-def take(store, target, *options, cwd=None, **more):
-    """The command over a store."""
-    return run_here(
-        "snapshot", target, "--store", store, *options, cwd=cwd or store.parent, **more
-    )
 
 
 def test_a_copy_has_everything(filled, tmp_path):
@@ -242,151 +188,3 @@ def test_a_killed_command_leaves_the_target_alone(point, filled, tmp_path):
     assert not (tmp_path / "copy.duckdb").exists()
     assert take(filled, "copy.duckdb").exit_code == 0
     assert difference(tables(tmp_path / "copy.duckdb"), tables(filled)) is None
-
-
-@contextlib.contextmanager
-def held(path):
-    """A store that is held, and answers at a port that its lock file names."""
-    with (
-        contextlib.closing(Store.open(path, "labelwatch run")) as store,
-        serving(snapshots=store.snapshots) as port,
-    ):
-        tell_url(path, f"http://127.0.0.1:{port}")
-        yield store, port
-
-
-def tell_url(path, url):
-    """Write into the lock file of a store where its holder answers."""
-    lock = Path(f"{path}.lock")
-    held_by = json.loads(lock.read_text())
-    lock.write_text(json.dumps(held_by | {"url": url}))
-
-
-def test_whoever_holds_a_store_copies_it(filled, tmp_path):
-    """While a process holds the store, the command asks it, and moves what it wrote to its place."""
-    with held(filled):
-        ended = take(filled, tmp_path / "copy.duckdb")
-        assert ended.exit_code == 0, ended.err
-        again = take(filled, tmp_path / "copy.duckdb")
-        assert again.exit_code == 2
-        assert take(filled, tmp_path / "copy.duckdb", "--force").exit_code == 0
-    assert difference(everything(tmp_path / "copy.duckdb"), everything(filled)) is None
-    assert not list(tmp_path.glob("*snapshot*"))
-
-
-def test_onto_another_disk(filled, tmp_path):
-    """A copy made beside the store is brought to another disk whole, and leaves nothing behind."""
-    other = Path("/dev/shm")
-    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no other disk")
-    target = other / f"labelwatch-{os.getpid()}.duckdb"
-    try:
-        with held(filled):
-            assert take(filled, target).exit_code == 0
-        assert difference(tables(target), tables(filled)) is None
-        assert not list(tmp_path.glob("*snapshot*"))
-        assert not list(other.glob(f"{target.name}.*"))
-    finally:
-        target.unlink(missing_ok=True)
-
-
-def test_a_holder_that_cannot_be_asked(filled, tmp_path):
-    """A holder without an address, one that is gone, and one that is still loading are told apart."""
-    with contextlib.closing(Store.open(filled, "labelwatch replay")):
-        ended = take(filled, "copy.duckdb")
-        assert ended.exit_code == 3
-        assert "(labelwatch replay), which does not answer over HTTP" in ended.fault
-        tell_url(filled, "http://127.0.0.1:1")
-        assert "does not answer (ConnectionRefusedError" in take(filled, "copy.duckdb").fault
-        with serving() as port:
-            tell_url(filled, f"http://127.0.0.1:{port}")
-            ended = take(filled, "copy.duckdb")
-        assert ended.exit_code == 3
-        assert "still being loaded; ask again" in ended.fault
-    assert not list(tmp_path.glob("copy*"))
-
-
-def test_one_copy_at_a_time(filled):
-    """Who asks while a copy is being made is told to ask again."""
-    with held(filled) as (store, port):
-        store.snapshots._is_busy.acquire()
-        status, found = get(port, "/api/snapshot", "POST")
-        assert (status, found["hint"]) == (429, "ask again in a moment")
-        store.snapshots._is_busy.release()
-        assert get(port, "/api/snapshot", "POST")[0] == 200
-
-
-def test_what_nobody_fetches_goes_away(filled, tmp_path):
-    """A copy that nobody moved is removed with the next one, an hour later."""
-    with held(filled) as (_, port):
-        first, second = (
-            tmp_path / get(port, "/api/snapshot", "POST")[1]["name"] for _ in range(2)
-        )
-        assert first.exists()
-        long_ago = time.time() - KEPT_S - 1
-        os.utime(first, (long_ago, long_ago))
-        get(port, "/api/snapshot", "POST")
-        assert not first.exists()
-        assert second.exists()
-
-
-def test_a_locked_instance_still_copies(filled, tmp_path):
-    """With access to files switched off and settings locked, the files a copy needs are enough."""
-    with contextlib.closing(Store.open(filled, "test")) as store:
-        allowed = [str(path) for path in working_files(filled.resolve())]
-        store._db.execute(f"SET allowed_paths = {allowed}")
-        store._db.execute("SET enable_external_access = false")
-        store._db.execute("SET lock_configuration = true")
-        taken = store.snapshots.take()
-        taken.path.rename(tmp_path / "copy.duckdb")
-    assert difference(everything(tmp_path / "copy.duckdb"), everything(filled)) is None
-
-
-def test_copies_of_a_store_that_is_written_are_of_one_commit(tmp_path):
-    """Taken while a loop commits and checkpoints, each copy has the rows, flags and offsets of one commit."""
-    lines = busy_stream(5, 2_000)
-    file = write_jsonl(tmp_path / "e.jsonl", lines)
-    settings = Settings(str(tmp_path / "s.duckdb"), batch_size_max=40, checkpoint_bytes=4_096)
-    records, copies, is_done = {0: 0}, [], threading.Event()
-
-    def ask(port):
-        while not is_done.is_set():
-            status, found = get(port, "/api/snapshot", "POST")
-            assert status == 200, found
-            copies.append(found)
-
-    with (
-        open_line(settings, "test") as line,
-        serving(snapshots=line.store.snapshots) as port,
-    ):
-        asker = threading.Thread(target=ask, args=(port,))
-        asker.start()
-        try:
-            source = FileSource([str(file)], settings.value_bytes_max, settings.fields)
-            run(
-                line,
-                source,
-                Breaker(is_armed=False),
-                lambda: False,
-                lambda totals: records.update({line.store.txn_id: totals.records}),
-            )
-        finally:
-            is_done.set()
-            asker.join()
-    assert len({each["txn_id"] for each in copies}) > 3
-    for each in copies[:: max(1, len(copies) // 4)]:
-        check_copy(tmp_path / each["name"], each["txn_id"], records, file, settings)
-
-
-def check_copy(path, txn_id, records, file, settings):
-    """A copy holds together, is as of this commit, and goes on to where the store has gone."""
-    assert query(path, "SELECT coalesce(max(txn_id), 0) FROM store.txn") == [(txn_id,)]
-    offsets = query(path, "SELECT next_offset FROM offsets")
-    assert (offsets[0][0] if offsets else 0) == records[txn_id]
-    assert_findings_add_up(path)
-    assert_joint_is_shown(path)
-    # Loading compares all state with what follows from the facts.
-    batches = {"BATCH_SIZE_MAX": settings.batch_size_max}
-    ended = run_here("replay", file, "--store", path, cwd=path.parent, settings=batches)
-    assert ended.exit_code == 0, ended.err
-    assert difference(tables(path), tables(Path(settings.store))) is None

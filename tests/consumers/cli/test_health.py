@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,6 +92,38 @@ def assert_cells_are_cleanlabs(cells, version, labels, pred_probs, classes):
 @pytest.mark.parametrize("filter_by", FILTERS)
 def test_filters_are_cleanlabs(filter_by, store):
     """`flags --filter` lists what the filter of cleanlab flags among the live rows, and nothing else."""
+    assert_filter_is_cleanlabs(filter_by, store)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A store of MNIST's test set with the probabilities of a real model."""
+    if "LABELWATCH_DATA" not in os.environ:
+        pytest.skip("LABELWATCH_DATA names no folder of data")
+    folder = tmp_path_factory.mktemp("digits")
+    with np.load(Path(os.environ["LABELWATCH_DATA"], "label_errors_mnist_test_set.npz")) as data:
+        labels, pred_probs = data["labels"].tolist(), data["pred_probs"].astype(float)
+    names = [f"digit {k}" for k in range(10)]
+    file = write_jsonl(
+        folder / "e.jsonl",
+        (
+            {"example_id": f"x{i}", "label": names[label], "pred_probs": list(map(float, row))}
+            for i, (label, row) in enumerate(zip(labels, pred_probs, strict=True))
+        ),
+    )
+    asked = ("replay", file, "--store", "s.duckdb", "--classes", ",".join(names))
+    assert run_here(*asked, cwd=folder).exit_code == 0
+    return folder / "s.duckdb"
+
+
+@pytest.mark.parametrize("filter_by", FILTERS)
+def test_filters_are_cleanlabs_on_real_data(filter_by, digits):
+    """So they do with the probabilities of a real model, many of which are equal."""
+    assert_filter_is_cleanlabs(filter_by, digits)
+
+
+def assert_filter_is_cleanlabs(filter_by, store):
+    """What is listed is what cleanlab flags, most suspect first."""
     listed = json.loads(ask(store, "flags", "--filter", filter_by, "--format", "json").out)
     expected = set()
     for _, ids, labels, pred_probs, _ in strata(store):
