@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from consumers.errors import SourceError, UsageError
+from consumers.store.copying import copy_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,7 @@ _FORMATS = {
     ".csv": "(FORMAT csv, HEADER)",
     ".jsonl": "(FORMAT json)",
 }
+_JSON = ("pred_probs", "metadata")
 # Probabilities go out as maps, which need no class list; rows that came as the top of a list do so
 # again.
 _QUERY = """
@@ -49,12 +51,11 @@ def export_to(reader: Reader, what: str, path: Path) -> int:
     more = ", a.suggested_label, a.label_score" if what == "issues" else ""
     query = _QUERY.format(more=more, where=_WHERE[what])
     unfinished = path.with_name(path.name + ".part")
-    target = str(unfinished).replace("'", "''")
     try:
-        count = reader.query(f"COPY ({query}) TO '{target}' {options}").rows[0][0]
+        count = copy_rows(reader.arrow(query), unfinished, options, _JSON)
         os.replace(unfinished, path)  # noqa: PTH105 - the same, with the name that people know
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}; choose another --to") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return int(count)
+    return count

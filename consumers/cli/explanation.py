@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from consumers.cli.output import plain
 from consumers.errors import UsageError
+from consumers.values import plain
 from monitor.explain import explain
 from monitor.statistics.confident_joint import Collision
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import datetime as dt
 import json
-import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from consumers.values import cell, plain, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,14 +51,7 @@ def show(result: Result, style: str | None) -> None:
         rows = [dict(zip(result.columns, map(plain, row), strict=True)) for row in result.rows]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif style == "csv":
-        usual = csv.writer(sys.stdout, lineterminator="\n")
-        careful = csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        usual.writerow(result.columns)
-        for row in result.rows:
-            cells = [_cell(value) for value in row]
-            # Before Python 3.13 a carriage return is no reason to quote.
-            has_return = any("\r" in cell for cell in cells if isinstance(cell, str))
-            (careful if has_return else usual).writerow(cells)
+        write_csv(sys.stdout, result.columns, result.rows)
     else:
         show_table(result.columns, result.rows)
 
@@ -81,34 +72,6 @@ def show_table(
     console.print(table)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - whatever DuckDB returns, a case a kind
-    """A value as JSON can hold it: times in RFC 3339 (UTC), bytes as text or base64."""
-    match value:
-        case dt.datetime():
-            return value.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-        case bytes():
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                return "base64:" + base64.b64encode(value).decode()
-        case list() | tuple():
-            return [plain(each) for each in value]
-        case dict():
-            return {str(key): plain(each) for key, each in value.items()}
-        case float() if not math.isfinite(value):
-            # JSON has no number for it.
-            return str(value)
-        case None | bool() | int() | float() | str():
-            return value
-        case _:
-            return str(value)
-
-
-def _cell(value: Any) -> Any:  # noqa: ANN401 - whatever DuckDB returns
-    value = plain(value)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
-
-
 def _short(value: Any) -> str:  # noqa: ANN401 - whatever DuckDB returns
     if value is None:
         return ""
@@ -116,7 +79,7 @@ def _short(value: Any) -> str:  # noqa: ANN401 - whatever DuckDB returns
         return f"{value:.4g}"
     if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
         value = [round(each, 3) for each in value]
-    text = str(_cell(value))
+    text = str(cell(value))
     # Control characters, such as the separator of default ids, would garble the terminal.
     text = "".join(c if c.isprintable() else "·" for c in text)
     return text if len(text) <= _CELL_MAX else text[: _CELL_MAX - 1] + "…"

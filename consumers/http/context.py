@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from consumers.board import Board
     from consumers.config import HttpSettings
+    from consumers.store.gate import Gate
 
 
 @dataclass(slots=True)
@@ -16,3 +17,4 @@ class Context:
 
     settings: HttpSettings
     board: Board
+    gate: Gate | None = None

@@ -6,15 +6,20 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
 
 from consumers import crash
 from consumers.ports import Position
 from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
-from consumers.store.connection import connect, translated
+from consumers.store.connection import connect, is_out_of_memory, lock_down, translated
+from consumers.store.gate import Gate
+from consumers.store.gate import Limits as QueryLimits
 from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
 from consumers.store.memory_limit import Files, MemoryLimit
@@ -27,7 +32,7 @@ from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from consumers.ports import Message, Stream
@@ -36,7 +41,11 @@ if TYPE_CHECKING:
     from monitor.pipeline import Step
     from monitor.state import Limits, State
 
+    T = TypeVar("T")
+
 CHECKPOINT_BYTES = 40 << 20
+ALONE_S = 10.0
+"""Readers have gone within milliseconds, but where DuckDB plans a very long statement."""
 
 __all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
 
@@ -57,6 +66,7 @@ class Store:
         try:
             with translated(path):
                 migrate(self._db)
+                lock_down(self._db)
                 crash.point("store.migrated")
                 self._settings = load.settings(self._db)
                 self.txn_id = self._value(sql.LAST_TXN)
@@ -70,6 +80,7 @@ class Store:
         self._tables = Tables(self._db, self._memory)
         self._committer = Committer(self._tables, self._settings, counters)
         self.outbox = Outbox(self._db, self._tables)
+        self._gate: Gate | None = None
 
     @staticmethod
     def open(
@@ -175,13 +186,14 @@ class Store:
         Raises: StoreError; then this process must end, its state is ahead of the store.
         """
         with translated(self.path):
-            txn_id = self._begin()
-            self._committer.write(step, state, arrival, txn_id)
-            self.outbox.write()
-            crash.point("store.inserted")
-            self._commit(txn_id)
+            self._first(lambda: self._write(step, state, arrival))
             self._memory.fit(state.ledger.annotations.size, self._committer.large)
         self._committer.remember(state, class_count=len(state.classes))
+
+    def gate(self, limits: QueryLimits, queries: int) -> Gate:
+        """Answers queries from other threads until `close`, so many at a time. The state is loaded."""
+        self._gate = Gate(self._db, self.path, limits, queries=queries, lend=self._memory.lend)
+        return self._gate
 
     def begin_publishing(self, streams: Iterable[Stream]) -> None:
         """Publish these streams: from where it was left, else from the next commit on. Raises: StoreError."""
@@ -192,15 +204,13 @@ class Store:
     def unpublished(self, stream: Stream) -> list[Message]:
         """The next page of a stream, empty where all of it is published. Raises: StoreError."""
         with translated(self.path):
-            return self.outbox.page(stream)
+            return self._first(lambda: self.outbox.page(stream))
 
     def save_published(self) -> None:
         """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
         if self.outbox.has_moved:
             with translated(self.path):
-                self._db.execute("BEGIN")
-                self.outbox.write()
-                self._db.execute("COMMIT")
+                self._first(self._write_published)
             crash.point("publish.saved")
 
     def checkpoint(self, above_bytes: int | None = None) -> None:
@@ -209,20 +219,53 @@ class Store:
         wal = self.path.with_name(self.path.name + ".wal")
         if wal.exists() and wal.stat().st_size > limit:
             with translated(self.path):
-                self._db.execute("CHECKPOINT")
+                self._first(lambda: self._db.execute("CHECKPOINT"))
                 self._memory.release()
             crash.point("store.checkpointed")
 
     def parity(self, collision: str) -> int:
         """How many cells of joint and thresholds a recount from the facts gives differently."""
         with translated(self.path):
-            return wrong_cells(self._db, collision)
+            return self._first(lambda: wrong_cells(self._db, collision))
 
     def close(self) -> None:
         """Let go of the file as it is."""
+        if self._gate is not None:
+            self._gate.end()
         self._db.close()
         self._mark.close()
         self._lock.release()
+
+    def _first(self, work: Callable[[], T]) -> T:
+        """Do this, ahead of all readers: where memory is short they are sent away, and it is done anew."""
+        try:
+            return work()
+        except duckdb.Error as error:
+            if self._gate is None or not is_out_of_memory(error):
+                raise
+            with self._gate.closed(ALONE_S):
+                self._take_back()
+                return work()
+
+    def _take_back(self) -> None:
+        # A commit that failed has ended its transaction already.
+        with contextlib.suppress(duckdb.TransactionException):
+            self._db.execute("ROLLBACK")
+        assert self._value(sql.LAST_TXN) == self.txn_id, "what failed is not in the store"
+        self._committer.undo()
+        self.outbox.unsaved()
+
+    def _write(self, step: Step, state: State, arrival: Arrival) -> None:
+        txn_id = self._begin()
+        self._committer.write(step, state, arrival, txn_id)
+        self.outbox.write()
+        crash.point("store.inserted")
+        self._commit(txn_id)
+
+    def _write_published(self) -> None:
+        self._db.execute("BEGIN")
+        self.outbox.write()
+        self._db.execute("COMMIT")
 
     def _begin(self) -> int:
         txn_id = self.txn_id + 1

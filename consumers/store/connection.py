@@ -20,8 +20,16 @@ ROW_GROUP_ROWS = 10_240
 _BLOCK_BYTES = (
     "65536"  # a block is shared by the columns of few row groups: large ones stay half empty
 )
-_NAME = "labelwatch"
+NAME = "labelwatch"
 _NEVER = "1TB"
+_OFF = (
+    "enable_external_access",
+    "python_enable_replacements",
+    "autoinstall_known_extensions",
+    "autoload_known_extensions",
+    "allow_community_extensions",
+)
+_OURS = ("max_execution_time", "memory_limit")
 _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
 
 
@@ -42,12 +50,27 @@ def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
             db.execute("PRAGMA disable_checkpoint_on_shutdown")
             # The size of row groups can be chosen for an attached database only.
             file = str(path).replace("'", "''")
-            db.execute(f"ATTACH '{file}' AS {_NAME} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
-            db.execute(f"USE {_NAME}")
+            db.execute(f"ATTACH '{file}' AS {NAME} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
+            db.execute(f"USE {NAME}")
         except BaseException:
             db.close()
             raise
         return db
+
+
+def lock_down(db: duckdb.DuckDBPyConnection) -> None:
+    """Nothing that a query says reaches a file, the network, a variable of Python, or a setting, from now on.
+
+    Open databases and the folder for spilling stay in reach of DuckDB, and of its file functions too:
+    those are refused by name (guard.py). A read of our own file would drop DuckDB's lock on it.
+    """
+    # Shown times do not depend on the machine.
+    db.execute("SET GLOBAL TimeZone = 'UTC'")
+    for name in _OFF:
+        db.execute(f"SET {name} = false")
+    # What is listed can still be set, by each connection; this has to come last.
+    db.execute(f"SET allowed_configs = {list(_OURS)}")
+    db.execute("SET lock_configuration = true")
 
 
 def connect_read_only(path: Path) -> duckdb.DuckDBPyConnection:
@@ -55,7 +78,9 @@ def connect_read_only(path: Path) -> duckdb.DuckDBPyConnection:
     if not path.exists():
         raise StoreError(f"{path} does not exist; name the database with --store")
     with translated(path):
-        return duckdb.connect(str(path), read_only=True)
+        db = duckdb.connect(str(path), read_only=True)
+        lock_down(db)
+        return db
 
 
 @contextlib.contextmanager
@@ -93,6 +118,13 @@ def translated(path: Path) -> Iterator[None]:
                 "away and replay the input"
             ) from error
         raise
+
+
+def is_out_of_memory(error: duckdb.Error) -> bool:
+    """Whether DuckDB had no memory left, also where it says so of a commit."""
+    return isinstance(error, duckdb.OutOfMemoryException) or (
+        isinstance(error, duckdb.TransactionException) and "allocate" in str(error)
+    )
 
 
 def first_line(error: BaseException) -> str:

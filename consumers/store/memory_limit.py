@@ -8,6 +8,7 @@ the last checkpoint, and room for a vector of large values: DuckDB reads and fol
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,10 @@ class MemoryLimit:
     """Sets the limit of a connection, which has that of its files now. Where `is_fixed` it does nothing."""
 
     def __init__(self, db: duckdb.DuckDBPyConnection, files: Files, *, is_fixed: bool) -> None:
-        self._db = db
+        # A cursor of its own: readers come and go in other threads.
+        self._db = db.cursor()
+        self._lock = threading.Lock()
+        self._lent = 0
         self._is_fixed = is_fixed
         self._row_count, self._large = files.row_count, Large()
         self._logged, self._unlogged = files.held_bytes, 0
@@ -112,11 +116,17 @@ class MemoryLimit:
         self._logged = 0
         self._set()
 
+    def lend(self, byte_count: int) -> None:
+        """Readers may have so many bytes from now on. From any thread."""
+        self._lent = byte_count
+        self._set()
+
     def _set(self) -> None:
         held = self._logged + self._unlogged
-        needed = needed_bytes(self._row_count, held, self._large)
-        if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
-            # A lower one is refused while more than that is in use: then it stays as it is.
-            with contextlib.suppress(duckdb.OutOfMemoryException):
-                self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
-                self._limit = needed + _STEP
+        with self._lock:
+            needed = needed_bytes(self._row_count, held, self._large) + self._lent
+            if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
+                # A lower one is refused while more than that is in use: then it stays as it is.
+                with contextlib.suppress(duckdb.OutOfMemoryException):
+                    self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
+                    self._limit = needed + _STEP
