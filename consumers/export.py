@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from consumers.errors import SourceError, UsageError
 from consumers.store.copying import copy_rows
@@ -11,7 +11,16 @@ from consumers.store.copying import copy_rows
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from consumers.store.read import Reader
+    import pyarrow as pa
+
+
+class Rows(Protocol):
+    """A store, by whatever way."""
+
+    def arrow(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of one query as a stream of Arrow batches."""
+        ...
+
 
 WHATS = ("clean", "issues", "annotations")
 _WHERE = {"clean": "NOT a.is_label_issue", "issues": "a.is_label_issue", "annotations": "true"}
@@ -41,7 +50,7 @@ ORDER BY a.annotation
 """
 
 
-def export_to(reader: Reader, what: str, path: Path) -> int:
+def export_to(reader: Rows, what: str, path: Path) -> int:
     """Write annotations to a file, whole or not at all; how many. Raises: UsageError, SourceError."""
     options = _FORMATS.get(path.suffix)
     if options is None:

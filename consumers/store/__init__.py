@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 CHECKPOINT_BYTES = 40 << 20
 ALONE_S = 10.0
-"""Readers have gone within milliseconds, but where DuckDB plans a very long statement."""
 
 __all__ = ["BEFORE_ALL", "Arrival", "Store", "Wanted"]
 
@@ -170,6 +169,10 @@ class Store:
             for source, offset, fingerprint in self._db.execute(sql.POSITIONS).fetchall()
         }
 
+    def announce(self, url: str) -> None:
+        """Say in the lock file where questions are answered."""
+        self._lock.announce(url)
+
     def dead_letters(self, place: LetterPlace, wanted: Wanted) -> list[Letter]:
         """The dead letters after this place, as many as are wanted."""
         with translated(self.path):
@@ -230,7 +233,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file as it is."""
-        if self._gate is not None:
+        if self._gate:
             self._gate.end()
         self._db.close()
         self._mark.close()
@@ -248,8 +251,7 @@ class Store:
                 return work()
 
     def _take_back(self) -> None:
-        # A commit that failed has ended its transaction already.
-        with contextlib.suppress(duckdb.TransactionException):
+        with contextlib.suppress(duckdb.TransactionException):  # a failed commit has ended its own
             self._db.execute("ROLLBACK")
         assert self._value(sql.LAST_TXN) == self.txn_id, "what failed is not in the store"
         self._committer.undo()

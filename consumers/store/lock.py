@@ -34,10 +34,19 @@ class Lock:
             holder = holder_of(store)
             os.close(self._fd)
             raise StoreLocked(str(store), holder or "another process") from None
+        self._known: dict[str, object] = {"pid": os.getpid(), "command": command}
+        self._tell()
+
+    def announce(self, url: str) -> None:
+        """Say where this process answers questions, so that commands which read find it."""
+        self._known["url"] = url
+        self._tell()
+
+    def _tell(self) -> None:
         os.truncate(self._fd, 0)
         # Only for messages: a full disk may leave it empty.
         with contextlib.suppress(OSError):
-            os.pwrite(self._fd, json.dumps({"pid": os.getpid(), "command": command}).encode(), 0)
+            os.pwrite(self._fd, json.dumps(self._known).encode(), 0)
 
     def release(self) -> None:
         """Let go. The file stays: removing it would let two processes lock two different files."""
@@ -52,6 +61,15 @@ def holder_of(store: Path) -> str | None:
         return f"pid {held['pid']} ({held['command']})"
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def url_of(store: Path) -> str | None:
+    """Where the process that holds the database answers questions; None where it does not, or not yet."""
+    try:
+        url = json.loads(Path(f"{store}.lock").read_bytes())["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if isinstance(url, str) else None
 
 
 class Mark:
