@@ -55,6 +55,8 @@ def export_to(reader: Rows, what: str, path: Path) -> int:
     options = _FORMATS.get(path.suffix)
     if options is None:
         raise UsageError(f"--to: {path.name} must end with .parquet, .csv or .jsonl")
+    if any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise UsageError(f"--to: {str(path)!a} is not UTF-8; choose another name")
     if not path.parent.is_dir():
         raise UsageError(f"--to: {path.parent} is no folder; create it or choose another")
     more = ", a.suggested_label, a.label_score" if what == "issues" else ""
