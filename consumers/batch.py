@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from consumers.health import Stratum
-    from consumers.store.read import Reader
+    from consumers.store.read import Asking
 
 FILTERS = (
     "prune_by_class",
@@ -76,7 +76,7 @@ def overlaps(stratum: Stratum) -> list[OverlapRow]:
     ]
 
 
-def filtered_ids(reader: Reader, filter_by: str, model_version: str | None) -> list[str]:
+def filtered_ids(reader: Asking, filter_by: str, model_version: str | None) -> list[str]:
     """Ids of live annotations that this filter of cleanlab flags; of one model version, or of each.
 
     Raises: UsageError. Memory: the rows of the largest model version, several times (docs/health.md).
@@ -98,7 +98,7 @@ class _Rows:
     pred_probs: NDArray[np.float64]
 
 
-def _read(reader: Reader, version: str | None, count: int, class_count: int) -> _Rows:
+def _read(reader: Asking, version: str | None, count: int, class_count: int) -> _Rows:
     literal = "NULL" if version is None else "'" + version.replace("'", "''") + "'"
     ids: list[pa.Array] = []
     given = np.empty(count, np.int64)

@@ -88,7 +88,7 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query_s: Annotated[float, Meta(gt=0)] = 10.0
     """Seconds that a query may take."""
     query_rows: Positive = 10_000
-    """Rows of an answer."""
+    """Rows of an answer, unless the request names another limit."""
     query_bytes: Positive = 64 << 20
     """Bytes of an answer."""
     queries: Positive = 2

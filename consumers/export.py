@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from consumers.errors import SourceError, UsageError
+from consumers.store.copying import copy_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from consumers.store.read import Reader
+    import pyarrow as pa
+
+
+class Rows(Protocol):
+    """A store, by whatever way."""
+
+    def arrow(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of one query as a stream of Arrow batches."""
+        ...
+
 
 WHATS = ("clean", "issues", "annotations")
 _WHERE = {"clean": "NOT a.is_label_issue", "issues": "a.is_label_issue", "annotations": "true"}
@@ -19,6 +29,7 @@ _FORMATS = {
     ".csv": "(FORMAT csv, HEADER)",
     ".jsonl": "(FORMAT json)",
 }
+_JSON = ("pred_probs", "metadata")
 # Probabilities go out as maps, which need no class list; rows that came as the top of a list do so
 # again.
 _QUERY = """
@@ -39,22 +50,23 @@ ORDER BY a.annotation
 """
 
 
-def export_to(reader: Reader, what: str, path: Path) -> int:
+def export_to(reader: Rows, what: str, path: Path) -> int:
     """Write annotations to a file, whole or not at all; how many. Raises: UsageError, SourceError."""
     options = _FORMATS.get(path.suffix)
     if options is None:
         raise UsageError(f"--to: {path.name} must end with .parquet, .csv or .jsonl")
+    if any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise UsageError(f"--to: {str(path)!a} is not UTF-8; choose another name")
     if not path.parent.is_dir():
         raise UsageError(f"--to: {path.parent} is no folder; create it or choose another")
     more = ", a.suggested_label, a.label_score" if what == "issues" else ""
     query = _QUERY.format(more=more, where=_WHERE[what])
     unfinished = path.with_name(path.name + ".part")
-    target = str(unfinished).replace("'", "''")
     try:
-        count = reader.query(f"COPY ({query}) TO '{target}' {options}").rows[0][0]
+        count = copy_rows(reader.arrow(query), unfinished, options, _JSON)
         os.replace(unfinished, path)  # noqa: PTH105 - the same, with the name that people know
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}; choose another --to") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return int(count)
+    return count

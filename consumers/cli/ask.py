@@ -9,6 +9,7 @@ import click
 from consumers.batch import FILTERS, filtered_ids
 from consumers.cli.explanation import explain_example
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
+from consumers.cli.remote import open_reader, url_option
 from consumers.config import read_settings
 from consumers.export import WHATS, export_to
 from consumers.store.read import Reader
@@ -25,23 +26,20 @@ store_option = click.option(
 )
 
 
-def open_reader(store: str | None) -> Reader:
-    """The store, for reading. Raises: LabelwatchError."""
-    return Reader(Path(read_settings(None, {"store": store}).store))
-
-
 @click.command()
 @click.argument("statement", metavar="SQL")
 @store_option
+@url_option
 @format_option
-def sql(statement: str, store: str | None, style: str | None) -> None:
+def sql(statement: str, store: str | None, url: str | None, style: str | None) -> None:
     """Run one query over the views: annotations, label_issues, classes, findings and more."""
-    with open_reader(store) as reader:
+    with open_reader(store, url) as reader:
         show(reader.query(statement), style)
 
 
 @click.command()
 @store_option
+@url_option
 @format_option
 @click.option("--annotator", help="Only this annotator's labels.")
 @click.option("--label", help="Only labels of this class.")
@@ -55,6 +53,7 @@ def sql(statement: str, store: str | None, style: str | None) -> None:
 @limit_option
 def flags(
     store: str | None,
+    url: str | None,
     style: str | None,
     limit: int | None,
     filter_by: str | None,
@@ -65,7 +64,7 @@ def flags(
     given = {columns[name]: value for name, value in filters.items() if value is not None}
     conditions = [f"{column} = ?" for column in given]
     values: list[object] = list(given.values())
-    with open_reader(store) as reader:
+    with open_reader(store, url) as reader:
         view = "label_issues"
         if filter_by:
             view = "annotations"
@@ -89,7 +88,7 @@ def flags(
 )
 def explain(example_id: str, store: str | None, style: str) -> None:
     """Every number behind the flags of an example: p, thresholds, rule, score, when and why."""
-    with open_reader(store) as reader:
+    with Reader(Path(read_settings(None, {"store": store}).store)) as reader:
         click.echo(explain_example(reader, example_id, style))
 
 
@@ -97,12 +96,13 @@ def explain(example_id: str, store: str | None, style: str) -> None:
 @click.argument("what", type=click.Choice(WHATS))
 @click.option("--to", "path", required=True, metavar="FILE", help=".parquet, .csv or .jsonl")
 @store_option
-def export(what: str, path: str, store: str | None) -> None:
+@url_option
+def export(what: str, path: str, store: str | None, url: str | None) -> None:
     """Take annotations out, in a form that `replay` reads back.
 
     clean: live and no label issue. issues: the suspect ones. annotations: all live ones.
     """
-    with open_reader(store) as reader:
+    with open_reader(store, url) as reader:
         tell(f"{export_to(reader, what, Path(path)):,} annotations written to {path}")
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from consumers.batch import OverlapRow, overlaps
-from consumers.cli.ask import open_reader, store_option
+from consumers.cli.ask import store_option
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
+from consumers.cli.remote import open_reader, url_option
 from consumers.health import QUERY, CellRow, ClassRow, Stratum, document, strata_of
 from consumers.store.read import Result
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @store_option
+@url_option
 @format_option
 @click.option(
     "--classes", "what", flag_value="classes", default=True, help="Each class (default)."
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 @click.option("--model-version", help="Only examples that this model version judges.")
 @limit_option
 def health(
+    *,
     store: str | None,
+    url: str | None,
     style: str | None,
     what: What,
     model_version: str | None,
@@ -52,7 +56,7 @@ def health(
 
     Counts and estimates are those of cleanlab 2.9, for each model version on its own.
     """
-    with open_reader(store) as reader:
+    with open_reader(store, url) as reader:
         strata = strata_of(reader.query(QUERY).rows)
     if model_version is not None:
         strata = [each for each in strata if each.model_version == model_version]

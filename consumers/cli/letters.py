@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import dataclasses
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consumers.cli.ask import open_reader
 from consumers.cli.feeding import config_option, store_option, store_settings
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
+from consumers.cli.remote import open_reader, url_option
 from consumers.errors import UsageError
 from consumers.loop import redrive
 from consumers.wiring import open_line
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _SHOWN_BYTES = 200
 _LETTERS = """
-SELECT topic, kafka_partition, kafka_offset, reason, error, array_slice(value, 1, {bytes}) AS value,
+SELECT topic, kafka_partition, kafka_offset, reason, error, base64(array_slice(value, 1, {bytes})) AS value,
     first_seen_at
 FROM dead_letters WHERE {where} ORDER BY first_seen_at, topic, kafka_partition, kafka_offset LIMIT ?
 """
@@ -41,12 +42,19 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @store_option
+@url_option
 @reason_option
 @click.option("--topic", help="Only those of this topic, or file.")
 @limit_option
 @format_option
 def list_letters(
-    store: str | None, reason: str | None, topic: str | None, limit: int | None, style: str | None
+    *,
+    store: str | None,
+    url: str | None,
+    reason: str | None,
+    topic: str | None,
+    limit: int | None,
+    style: str | None,
 ) -> None:
     """Where each came from, why it was rejected, and the beginning of its value.
 
@@ -56,7 +64,7 @@ def list_letters(
     values = [value for value in given.values() if value is not None]
     where = " AND ".join(f"{name} = ?" for name, value in given.items() if value is not None)
     where = where or "true"
-    with open_reader(store) as reader:
+    with open_reader(store, url) as reader:
         statement = _LETTERS.format(where=where, bytes=_SHOWN_BYTES)
         found = reader.query(statement, [*values, row_limit(limit, style)])
         count = reader.query(_LETTER_COUNT.format(where=where), values).rows[0][0]
@@ -82,10 +90,10 @@ def redrive_letters(config: str | None, store: str | None, reason: str | None) -
     tell(_summary(totals, in_part))
 
 
-def _readable(value: bytes) -> str:
-    """Bytes as text; what is no text, or would steer a terminal, as escapes."""
+def _readable(encoded: str) -> str:
+    """Bytes in base64 as text; what is no text, or would steer a terminal, as escapes."""
     # The last character may have been cut in the middle.
-    text = _decode("backslashreplace").decode(value)
+    text = _decode("backslashreplace").decode(base64.b64decode(encoded))
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

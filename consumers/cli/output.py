@@ -61,6 +61,7 @@ def show_table(
 ) -> None:
     """Print rows as a table, on a terminal in its width, in a pipe as wide as they are."""
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    rows = [[plain(value) for value in row] for row in rows]
     for i, column in enumerate(columns):
         is_number = any(
             isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows

@@ -9,7 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from consumers.errors import LabelwatchError, StoreError, UsageError
-from consumers.store.gate import Busy, TimeUp, TooLarge
+from consumers.store.gate import Busy, Stopped, TimeUp, TooLarge
 from consumers.values import plain, write_csv
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _STATUS: dict[type[LabelwatchError], int] = {
     TimeUp: 408,
     TooLarge: 413,
     Busy: 429,
+    Stopped: 503,
     StoreError: 503,
 }
 

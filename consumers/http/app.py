@@ -20,6 +20,7 @@ from consumers.http import (
     openapi,
     probes,
     snapshot,
+    sql,
     stream,
 )
 from consumers.http.answers import Refused, of_fault, refused
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from consumers.http.context import Context
 
-MODULES = (probes, metrics, listing, explaining, health, snapshot, events, stream)
+MODULES = (probes, metrics, listing, explaining, health, snapshot, events, sql, stream)
 NOT_ALLOWED = 405
 
 

@@ -66,6 +66,8 @@ class _Posting:
             return refused(refusal.status, refusal.error, refusal.hint)
         if isinstance(found, list):
             return _invalid(found)
+        if self._context.metrics and not found.is_repeat:
+            self._context.metrics.took_in(found.last_seq - found.first_seq + 1)
         return _accepted(found, await _counted(intake, found, wait_s))
 
     async def _take(

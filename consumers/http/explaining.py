@@ -46,7 +46,7 @@ def routes(context: Context) -> list[Route]:
         gate = opened(context)
 
         def ask(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:
-            found = gate.ask(sql, parameters)
+            found = gate.ask_own(sql, parameters)
             names = [name for name, _ in found.columns]
             return [dict(zip(names, row, strict=True)) for row in found.rows]
 

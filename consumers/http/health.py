@@ -41,7 +41,7 @@ def _route(context: Context, end: str, *, is_cells: bool) -> Route:
 
 
 def _answer(context: Context, style: str, *, is_cells: bool) -> Response:
-    found = opened(context).ask(QUERY)
+    found = opened(context).ask_own(QUERY)
     if found.is_truncated:
         raise Refused(413, "there are more model versions than an answer holds", "ask POST /sql")
     strata = strata_of(found.rows)

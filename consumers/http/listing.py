@@ -60,7 +60,7 @@ def page_of(gate: Gate, name: str, listed: Listed, asked: dict[str, str]) -> Pag
         f"{column.sql} AS {title}" if column.sql else title
         for title, column in listed.columns.items()
     )
-    found = gate.ask(
+    found = gate.ask_own(
         f"SELECT ({keys}) AS key, {listed.numbers or shown} FROM {listed.view} "  # noqa: S608 - our own names
         f"WHERE {where} ORDER BY {_order(listed)} LIMIT {limit + 1}",
         values,
@@ -69,7 +69,7 @@ def page_of(gate: Gate, name: str, listed: Listed, asked: dict[str, str]) -> Pag
     if listed.numbers and rows:
         # What was cleared since the numbers were read is left out.
         numbers = ", ".join(str(number) for (number,) in rows)
-        rows = gate.ask(
+        rows = gate.ask_own(
             f"SELECT {shown} FROM {listed.whole} "  # noqa: S608 - as above
             f"AND {listed.numbers} IN ({numbers}) ORDER BY {_order(listed)}"
         ).rows

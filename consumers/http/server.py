@@ -13,6 +13,7 @@ from consumers.http import listen
 from consumers.http.app import application
 from consumers.http.connections import Connection
 from consumers.http.context import Context
+from consumers.store.gate import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,9 @@ class Server:
     @contextlib.contextmanager
     def over(self, store: Store, intake: Intake) -> Iterator[None]:
         """Answer from this store; afterwards nothing asks it any more, and the server has stopped."""
-        gate = store.gate()
+        http = self._context.settings
+        limits = Limits(http.query_s, http.query_rows, http.query_bytes)
+        gate = store.gate(limits, http.queries)
         store.tell_url(self.url)
         if self._asked is None and self._address != listen.DEFAULT:
             log.warning("port %d is taken; answering at %s", listen.DEFAULT.port, self.url)
@@ -81,7 +84,7 @@ class Server:
             self._stop()
             self._thread.join(STREAMS_END_S)
             # What is still being asked is interrupted.
-            gate.close()
+            gate.end()
             self.close()
 
     def close(self) -> None:

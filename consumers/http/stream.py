@@ -155,7 +155,7 @@ class Hub:
         gate = self._context.gate
         assert gate is not None, "a stream begins when the store is there"
         names = zip(("txn_id", "kind", "annotation"), place, strict=True)
-        return gate.ask(FINDINGS, dict(names) | {"last": last, "rows_max": ROWS_MAX})
+        return gate.ask_own(FINDINGS, dict(names) | {"last": last, "rows_max": ROWS_MAX})
 
 
 class EventStream(Response):

@@ -6,17 +6,22 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import duckdb
 
 from consumers import crash
 from consumers.ports import Position
 from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
-from consumers.store.connection import connect, translated
+from consumers.store.connection import connect, first_line, lacks_memory, lock_down, translated
 from consumers.store.gate import Gate
+from consumers.store.gate import Limits as QueryLimits
 from consumers.store.inbox import INBOX, Inbox
 from consumers.store.letters import BEFORE_ALL, Letter, LetterPlace, Wanted, letters_after
 from consumers.store.lock import Lock, Mark
@@ -26,12 +31,12 @@ from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.shape import refused_change, shape_of
-from consumers.store.snapshot import Snapshots
+from consumers.store.snapshot import Snapshots, working_files
 from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from consumers.ports import Message, Stream
@@ -40,7 +45,10 @@ if TYPE_CHECKING:
     from monitor.pipeline import Step
     from monitor.state import Limits, State
 
+    T = TypeVar("T")
+
 CHECKPOINT_BYTES = 40 << 20
+ALONE_S = 10.0
 
 __all__ = ["BEFORE_ALL", "INBOX", "Arrival", "Store", "Wanted"]
 
@@ -61,6 +69,7 @@ class Store:
         try:
             with translated(path):
                 migrate(self._db)
+                lock_down(self._db, working_files(path.resolve()))
                 crash.point("store.migrated")
                 self._settings = load.settings(self._db)
                 self.txn_id = self._value(sql.LAST_TXN)
@@ -79,6 +88,7 @@ class Store:
         self._writing = threading.Lock()
         with translated(path):
             self.inbox = Inbox(self._db, path, self._memory, self._writing)
+        self._gate: Gate | None = None
 
     @staticmethod
     def open(
@@ -185,17 +195,17 @@ class Store:
         """
         counted = arrival.positions.get(INBOX)
         with self._writing, translated(self.path):
-            txn_id = self._begin()
-            self._committer.write(step, state, arrival, txn_id)
-            if counted:
-                self._db.execute(sql.DELETE_COUNTED, [counted.next_offset])
-            self.outbox.write()
-            crash.point("store.inserted")
-            self._commit(txn_id)
+            self._first(lambda: self._write(step, state, arrival))
             self._memory.fit(state.ledger.annotations.size, self._committer.large)
             if counted:
-                self.inbox.has_counted(counted.next_offset, txn_id)
+                self.inbox.has_counted(counted.next_offset, self.txn_id)
         self._committer.remember(state, class_count=len(state.classes))
+
+    def gate(self, limits: QueryLimits, queries: int) -> Gate:
+        """Answers queries from other threads until `close`, so many at a time. The state is loaded."""
+        lend = partial(self._memory.lend, "queries")
+        self._gate = Gate(self._db, self.path, limits, queries=queries, lend=lend)
+        return self._gate
 
     def begin_publishing(self, streams: Iterable[Stream]) -> None:
         """Publish these streams: from where it was left, else from the next commit on. Raises: StoreError."""
@@ -206,15 +216,13 @@ class Store:
     def unpublished(self, stream: Stream) -> list[Message]:
         """The next page of a stream, empty where all of it is published. Raises: StoreError."""
         with translated(self.path):
-            return self.outbox.page(stream)
+            return self._first(lambda: self.outbox.page(stream))
 
     def save_published(self) -> None:
         """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
         if self.outbox.has_moved:
             with self._writing, translated(self.path):
-                self._db.execute("BEGIN")
-                self.outbox.write()
-                self._db.execute("COMMIT")
+                self._first(self._write_published)
             crash.point("publish.saved")
 
     def checkpoint(self, above_bytes: int | None = None) -> bool:
@@ -227,7 +235,7 @@ class Store:
         if not wal.exists() or wal.stat().st_size <= limit:
             return False
         with self._writing, translated(self.path):
-            self._db.execute("CHECKPOINT")
+            self._first(lambda: self._db.execute("CHECKPOINT"))
             self._memory.release()
         crash.point("store.checkpointed")
         return True
@@ -235,11 +243,7 @@ class Store:
     def parity(self, collision: str) -> int:
         """How many cells of joint and thresholds a recount from the facts gives differently."""
         with translated(self.path):
-            return wrong_cells(self._db, collision)
-
-    def gate(self) -> Gate:
-        """Where other threads ask."""
-        return Gate(self._db)
+            return self._first(lambda: wrong_cells(self._db, collision))
 
     def tell_url(self, url: str) -> None:
         """Say in the lock file where this process answers questions."""
@@ -247,12 +251,46 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file as it is."""
+        if self._gate:
+            self._gate.end()
         self.snapshots.close()
         self.inbox.release()
         self._memory.close()
         self._db.close()
         self._mark.close()
         self._lock.release()
+
+    def _first(self, work: Callable[[], T]) -> T:
+        """Do this, ahead of all readers: where memory is short they are sent away, and it is done anew."""
+        try:
+            return work()
+        except duckdb.Error as error:
+            if self._gate is None or not lacks_memory(first_line(error)):
+                raise
+            with self._gate.closed(ALONE_S):
+                self._take_back()
+                return work()
+
+    def _take_back(self) -> None:
+        with contextlib.suppress(duckdb.TransactionException):  # a failed commit has ended its own
+            self._db.execute("ROLLBACK")
+        assert self._value(sql.LAST_TXN) == self.txn_id, "what failed is not in the store"
+        self._committer.undo()
+        self.outbox.unsaved()
+
+    def _write(self, step: Step, state: State, arrival: Arrival) -> None:
+        txn_id = self._begin()
+        self._committer.write(step, state, arrival, txn_id)
+        if INBOX in arrival.positions:
+            self._db.execute(sql.DELETE_COUNTED, [arrival.positions[INBOX].next_offset])
+        self.outbox.write()
+        crash.point("store.inserted")
+        self._commit(txn_id)
+
+    def _write_published(self) -> None:
+        self._db.execute("BEGIN")
+        self.outbox.write()
+        self._db.execute("COMMIT")
 
     def _begin(self) -> int:
         txn_id = self.txn_id + 1

@@ -103,11 +103,18 @@ class Committer:
 
     def write(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
         """Everything that a step changed, inside a transaction of the caller."""
+        self._before = dict(self.settings), dict(self.counters)
         self.write_names(state)
         large = self._write_facts(step, state, txn_id)
         self._write_flags(step, state, txn_id)
         large += self._write_arrival(step, state, arrival, txn_id)
         self._write_counters(step, arrival, large)
+
+    def undo(self) -> None:
+        """What `write` wrote was taken back."""
+        for known, before in zip((self.settings, self.counters), self._before, strict=True):
+            known.clear()
+            known.update(before)
 
     def remember(self, state: State, *, class_count: int) -> None:
         """What the store holds now, so that the next commit writes only what is new."""

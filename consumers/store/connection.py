@@ -12,7 +12,7 @@ from consumers.errors import StoreError, StoreLocked
 from consumers.store.lock import holder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 ROW_GROUP_ROWS = 10_240
@@ -20,10 +20,18 @@ ROW_GROUP_ROWS = 10_240
 BLOCK_BYTES = (
     "65536"  # a block is shared by the columns of few row groups: large ones stay half empty
 )
-_NAME = "labelwatch"
+NAME = "labelwatch"
 _NEVER = "1TB"
 _NO_ROOM = re.compile(r"No space left|File too large|Could not write", re.IGNORECASE)
 _NO_MEMORY = re.compile(r"Out of Memory|(pin|allocate) block", re.IGNORECASE)
+_OFF = (
+    "enable_external_access",
+    "python_enable_replacements",
+    "autoinstall_known_extensions",
+    "autoload_known_extensions",
+    "allow_community_extensions",
+)
+_OURS = ("max_execution_time", "memory_limit")
 _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
 
 
@@ -43,8 +51,8 @@ def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
             # What is refused, or ends in a fault, stays as it is.
             db.execute("PRAGMA disable_checkpoint_on_shutdown")
             # The size of row groups can be chosen for an attached database only.
-            db.execute(f"ATTACH {quoted(path)} AS {_NAME} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
-            db.execute(f"USE {_NAME}")
+            db.execute(f"ATTACH {quoted(path)} AS {NAME} (ROW_GROUP_SIZE {ROW_GROUP_ROWS})")
+            db.execute(f"USE {NAME}")
         except BaseException:
             db.close()
             raise
@@ -54,8 +62,24 @@ def connect(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
 def cursor(db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """A connection of its own to the same open database, for another thread."""
     found = db.cursor()
-    found.execute(f"USE {_NAME}")
+    found.execute(f"USE {NAME}")
     return found
+
+
+def lock_down(db: duckdb.DuckDBPyConnection, files: Sequence[Path] = ()) -> None:
+    """Nothing that a query says reaches a file but these, the network, variables of Python, or a setting.
+
+    Open databases and the folder for spilling stay in reach of DuckDB, and of its file functions too:
+    those are refused by name (guard.py). A read of our own file would drop DuckDB's lock on it.
+    """
+    # Shown times do not depend on the machine.
+    db.execute("SET GLOBAL TimeZone = 'UTC'")
+    db.execute(f"SET allowed_paths = [{', '.join(map(quoted, files))}]")
+    for name in _OFF:
+        db.execute(f"SET {name} = false")
+    # What is listed can still be set, by each connection; this has to come last.
+    db.execute(f"SET allowed_configs = {list(_OURS)}")
+    db.execute("SET lock_configuration = true")
 
 
 def connect_read_only(path: Path) -> duckdb.DuckDBPyConnection:
@@ -63,7 +87,9 @@ def connect_read_only(path: Path) -> duckdb.DuckDBPyConnection:
     if not path.exists():
         raise StoreError(f"{path} does not exist; name the database with --store")
     with translated(path):
-        return duckdb.connect(str(path), read_only=True)
+        db = duckdb.connect(str(path), read_only=True)
+        lock_down(db)
+        return db
 
 
 @contextlib.contextmanager
@@ -76,16 +102,14 @@ def translated(path: Path) -> Iterator[None]:
         if isinstance(error, duckdb.FatalException) or "has been invalidated" in text:
             # The instance is dead and the outcome of the last commit unknown; a new process reads
             # it from the file.
-            mending = (
-                "raise memory_limit" if _lacks_memory(text) else "make room or check the disk"
-            )
+            mending = "raise memory_limit" if lacks_memory(text) else "make room or check the disk"
             raise StoreError(
                 f"{path}: DuckDB stopped ({text}). Nothing is lost: keep {path.name} and "
                 f"{path.name}.wal as they are, {mending}, and start again"
             ) from error
         if "Conflicting lock" in text or "Could not set lock" in text:
             raise StoreLocked(str(path), _holder(path, str(error))) from error
-        if _lacks_memory(text):
+        if lacks_memory(text):
             raise StoreError(
                 f"{path}: DuckDB ran out of memory ({text}). The last batch was not stored, nothing is "
                 "lost: raise memory_limit and start again"
@@ -104,7 +128,7 @@ def translated(path: Path) -> Iterator[None]:
         raise
 
 
-def _lacks_memory(text: str) -> bool:
+def lacks_memory(text: str) -> bool:
     """Whether it was memory that did not suffice. The type of an error does not say what ended a commit."""
     return _NO_MEMORY.search(text) is not None and _NO_ROOM.search(text) is None
 

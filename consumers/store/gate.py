@@ -1,85 +1,232 @@
-"""Queries of others on the live database: each on a cursor of its own, in a read-only transaction."""
+"""Queries beside the writer: safe ones, few at a time, each on a cursor of its own.
+
+The writer comes first. Readers share DuckDB's memory with it, so where that does not suffice they
+are sent away and the writer goes on (`Gate.closed`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
-import duckdb
-
-from consumers.errors import LabelwatchError, UsageError
-from consumers.store.connection import first_line
+from consumers.errors import LabelwatchError
+from consumers.store.connection import NAME, translated
+from consumers.store.query import (
+    Answer,
+    ArrowAnswer,
+    Limits,
+    Stopped,
+    TimeUp,
+    TooLarge,
+    ask,
+    ask_arrow,
+    time_up,
+    told,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import duckdb
+
+    from consumers.store.query import Parameters
+
+    T = TypeVar("T")
+
+__all__ = [
+    "Answer", "ArrowAnswer", "Busy", "Gate", "Limits", "Stopped", "TimeUp", "TooLarge", "Waiting",
+]  # fmt: skip
+
+WAIT_S, END_S = 1.0, 5.0
+ROOM_BYTES = 256_000_000
+"""Memory that DuckDB may use beyond the writer's while queries run. Sorts and joins spill beyond it."""
+_LOOK_S = 0.05
 
 
-class TimeUp(LabelwatchError):  # noqa: N818 - the name says what happened
-    """A query that takes longer than it may."""
+class Busy(LabelwatchError):  # noqa: N818 - the name says what happened
+    """As many queries run as may."""
+
+    exit_code = 3
 
 
-class TooLarge(LabelwatchError):  # noqa: N818 - as above
-    """An answer that is larger than it may be."""
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """Somebody who waits for an answer; `leave` it where nobody does any more. From any thread."""
 
+    has_left: bool = False
+    is_late: bool = False
+    _cursor: duckdb.DuckDBPyConnection | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-class Busy(LabelwatchError):  # noqa: N818 - as above
-    """More queries at a time than there may be."""
+    def leave(self) -> None:
+        """Interrupt the query, or keep it from beginning."""
+        self.has_left = True
+        self._interrupt()
 
+    def _interrupt(self) -> None:
+        with self._lock:
+            if self._cursor is not None:
+                self._cursor.interrupt()
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Rows, and the names and types of their columns."""
+    def _check(self) -> None:
+        if self.has_left:
+            raise Stopped("the query was interrupted; ask again")
 
-    columns: list[tuple[str, str]]
-    rows: list[tuple[Any, ...]]
-    is_truncated: bool
-    elapsed_s: float
+    def _time_up(self) -> None:
+        self.is_late = True
+        self._interrupt()
+
+    @contextlib.contextmanager
+    def on(self, cursor: duckdb.DuckDBPyConnection, limits: Limits) -> Iterator[None]:
+        """The query runs on this cursor. The clock is ours too: DuckDB's own does not run while it plans."""
+        with self._lock:
+            self._cursor = cursor
+        clock = threading.Timer(limits.seconds or threading.TIMEOUT_MAX, self._time_up)
+        clock.daemon = True
+        if limits.seconds is not None:
+            clock.start()
+        try:
+            self._check()
+            yield
+        except Stopped:
+            if self.is_late:
+                raise time_up(limits) from None
+            raise
+        finally:
+            clock.cancel()
+            with self._lock:
+                self._cursor = None
 
 
 class Gate:
-    """Asks the live database. May be used by any thread."""
+    """Answers queries from any thread. Made by `Store.gate`, in the thread that writes."""
 
-    def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
-        self._db = db
+    def __init__(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        path: Path,
+        limits: Limits,
+        *,
+        queries: int,
+        lend: Callable[[int], None],
+    ) -> None:
+        self._path = path
+        self._limits = limits
+        self._queries = queries
+        self._lend = lend
+        self._root = db.cursor()
         self._lock = threading.Lock()
-        self._cursors: set[duckdb.DuckDBPyConnection] = set()
-        self._is_closed = False
+        self._slots = threading.Semaphore(queries)
+        self._running: set[Waiting] = set()
+        self._has_ended = False
 
-    def ask(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Answer:
-        """All rows of one statement. Raises: UsageError, Busy."""
-        with self._lock:
-            if self._is_closed:
-                raise Busy("the store is being closed")
-            cursor = self._db.cursor()
-            self._cursors.add(cursor)
+    def ask(
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        limits: Limits | None = None,
+        waiting: Waiting | None = None,
+    ) -> Answer:
+        """The answer to one query, as of one commit.
+
+        Raises: UsageError, TimeUp, TooLarge, Busy, Stopped; StoreError where DuckDB is dead.
+        """
+        limits = limits or self._limits
+        return self._run(lambda cursor: ask(cursor, sql, parameters, limits), limits, waiting)
+
+    def ask_own(self, sql: str, parameters: Parameters = ()) -> Answer:
+        """The answer to a query of ours, which may use what those of others may not. Raises: as `ask`."""
+        return self.ask(sql, parameters, replace(self._limits, is_checked=False))
+
+    def arrow(
+        self,
+        sql: str,
+        parameters: Parameters = (),
+        limits: Limits | None = None,
+        waiting: Waiting | None = None,
+    ) -> ArrowAnswer:
+        """The same, as Arrow. Raises: as `ask`."""
+        limits = limits or self._limits
+        return self._run(
+            lambda cursor: ask_arrow(cursor, sql, parameters, limits), limits, waiting
+        )
+
+    @contextlib.contextmanager
+    def closed(self, wait_s: float) -> Iterator[bool]:
+        """Send readers away, and let none in meanwhile; whether all have left within this time."""
+        held = 0
         try:
-            return self._answer(cursor, sql, parameters)
-        except duckdb.InterruptException as error:
-            raise Busy("the store is being closed") from error
-        except duckdb.Error as error:
-            raise UsageError(first_line(error)) from error
+            for _ in range(round(wait_s / _LOOK_S)):
+                self._interrupt_all()
+                while held < self._queries and self._slots.acquire(timeout=_LOOK_S):
+                    held += 1
+                if held == self._queries:
+                    break
+            yield held == self._queries
+        finally:
+            for _ in range(held):
+                self._slots.release()
+
+    def end(self) -> None:
+        """Send readers away for good."""
+        with self.closed(END_S):
+            self._has_ended = True
+        with self._lock:
+            self._root.close()
+
+    @contextlib.contextmanager
+    def _cursor(self, waiting: Waiting) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own, while `closed` knows who waits for it."""
+        with self._lock:
+            if self._has_ended:
+                raise Stopped("the monitor is ending; ask again when it runs")
+            if not self._running:
+                self._lend(ROOM_BYTES)
+            self._running.add(waiting)
+            cursor = self._root.cursor()
+        try:
+            with contextlib.closing(cursor):
+                yield cursor
         finally:
             with self._lock:
-                self._cursors.discard(cursor)
-            cursor.close()
+                self._running.discard(waiting)
+                if not self._running:
+                    self._lend(0)
 
-    def close(self) -> None:
-        """Interrupt what runs, and refuse what is asked from now on."""
+    def _interrupt_all(self) -> None:
         with self._lock:
-            self._is_closed = True
-            for cursor in self._cursors:
-                cursor.interrupt()
+            running = list(self._running)
+        for waiting in running:
+            waiting.leave()
 
-    @staticmethod
-    def _answer(
-        cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] | Mapping[str, Any]
-    ) -> Answer:
-        started = time.monotonic()
-        cursor.execute("USE labelwatch")
-        cursor.execute("BEGIN TRANSACTION READ ONLY")
-        cursor.execute(sql, parameters)
-        columns = [(column[0], str(column[1])) for column in cursor.description or []]
-        rows = cursor.fetchall()
-        return Answer(columns, rows, is_truncated=False, elapsed_s=time.monotonic() - started)
+    def _run(
+        self,
+        work: Callable[[duckdb.DuckDBPyConnection], T],
+        limits: Limits,
+        waiting: Waiting | None,
+    ) -> T:
+        if not self._slots.acquire(timeout=WAIT_S):
+            raise Busy(f"{self._queries} queries run already; ask again in a moment")
+        waiting = waiting or Waiting()
+        try:
+            with (
+                self._cursor(waiting) as cursor,
+                translated(self._path),
+                waiting.on(cursor, limits),
+            ):
+                with told(limits):
+                    _prepare(cursor, limits)
+                return work(cursor)
+        finally:
+            self._slots.release()
+
+
+def _prepare(cursor: duckdb.DuckDBPyConnection, limits: Limits) -> None:
+    cursor.execute(f"USE {NAME}")
+    if limits.seconds is not None:
+        # A new cursor has no limit, whatever that of the one it comes from.
+        cursor.execute(f"SET max_execution_time = {max(1, round(limits.seconds * 1000))}")
+    cursor.execute("BEGIN TRANSACTION READ ONLY")

@@ -8,6 +8,7 @@ the last checkpoint, and room for a vector of large values: DuckDB reads and fol
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ _PER_HELD_BYTE, _PER_LARGE_BYTE = 1.25, 4
 _PER_WAITING_BYTE = 3
 _LARGE = 4_096
 _STEP = 16_000_000
-_UNKNOWN = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +90,15 @@ class MemoryLimit:
     """Sets the limit of a connection, which has that of its files now. Where `is_fixed` it does nothing."""
 
     def __init__(self, db: duckdb.DuckDBPyConnection, files: Files, *, is_fixed: bool) -> None:
-        # The limit is the instance's; who holds the store for writing may set it, from any thread.
+        # The limit is the instance's; who holds the store for writing may set it, and who borrows.
         self._db = db.cursor()
+        self._lock = threading.Lock()
+        self._lent: dict[str, int] = {}
         self._is_fixed = is_fixed
         self._row_count, self._large = files.row_count, Large()
         self._logged, self._unlogged = files.held_bytes, 0
         self._waiting = 0
         self._limit = files.needed_bytes
-        self._lent = 0
-
-    def lend(self, db: duckdb.DuckDBPyConnection, byte_count: int) -> None:
-        """So many bytes more are used by another thread, which may call this with a connection of its own."""
-        self._lent = byte_count
-        if not self._is_fixed:
-            try:
-                db.execute(f"SET memory_limit = '{self._limit + byte_count}B'")
-            except duckdb.OutOfMemoryException:
-                # More than that is in use: the next commit lowers it.
-                self._limit = _UNKNOWN
 
     def keep(self, byte_count: int) -> None:
         """So many bytes wait in the inbox: to be read in one piece, and folded in meanwhile."""
@@ -132,16 +123,24 @@ class MemoryLimit:
         self._logged = 0
         self._set()
 
+    def lend(self, borrower: str, byte_count: int) -> None:
+        """So many bytes more are used beside the writer. From any thread."""
+        self._lent[borrower] = byte_count
+        self._set()
+
     def close(self) -> None:
         """Let go of the database."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
+            self._is_fixed = True
 
     def _set(self) -> None:
         held = self._logged + self._unlogged
-        needed = needed_bytes(self._row_count, held, self._large)
-        needed += self._waiting * _PER_WAITING_BYTE + self._lent
-        if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
-            # A lower one is refused while more than that is in use: then it stays as it is.
-            with contextlib.suppress(duckdb.OutOfMemoryException):
-                self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
-                self._limit = needed + _STEP
+        with self._lock:
+            needed = needed_bytes(self._row_count, held, self._large)
+            needed += self._waiting * _PER_WAITING_BYTE + sum(self._lent.values())
+            if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
+                # A lower one is refused while more than that is in use: then it stays as it is.
+                with contextlib.suppress(duckdb.OutOfMemoryException):
+                    self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
+                    self._limit = needed + _STEP

@@ -85,6 +85,10 @@ class Outbox:
             self._tables.insert(_TABLES[stream], batch)
         self._moved.clear()
 
+    def unsaved(self) -> None:
+        """What `write` wrote was taken back."""
+        self._moved.update(self._cursors)
+
     def _findings(self, cursor: Cursor) -> tuple[list[Message], Cursor]:
         found = self._db.execute(
             sql.FINDINGS,

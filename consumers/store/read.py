@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import duckdb
-
-from consumers.errors import StoreError, UsageError
-from consumers.store.connection import connect_read_only, first_line, translated
+from consumers.errors import StoreError
+from consumers.store.connection import connect_read_only, translated
 from consumers.store.migrate import check_version, migrations, schema_version
+from consumers.store.query import Limits, arrow_reader, ask, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +25,18 @@ class Result:
     columns: list[str]
     types: list[str]
     rows: list[tuple[Any, ...]]
+
+
+class Asking(Protocol):
+    """What reading commands need: the file, or a monitor that holds it."""
+
+    def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Result:
+        """All rows of one query that only reads."""
+        ...
+
+    def arrow(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of one query as a stream of Arrow batches."""
+        ...
 
 
 class Reader:
@@ -64,35 +75,13 @@ class Reader:
         self._db.close()
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Result:
-        """All rows of one statement. Raises: UsageError for wrong SQL."""
-        if not sql.isascii() and any("\ud800" <= c <= "\udfff" for c in sql):
-            raise UsageError(f"{sql!a} is not UTF-8; write it in UTF-8")
+        """All rows of one query that only reads. Raises: UsageError for wrong SQL, or another statement."""
         with translated(self._path):
-            try:
-                cursor = self._db.execute(sql, parameters)
-                if cursor is None:
-                    raise UsageError(
-                        "the statement is empty; write one, as in 'FROM label_issues'"
-                    )
-                described = cursor.description or []
-                return Result(
-                    [column[0] for column in described],
-                    [str(column[1]) for column in described],
-                    cursor.fetchall(),
-                )
-            except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError) as error:
-                raise UsageError(_hint(error)) from error
-            except duckdb.OutOfMemoryException as error:
-                raise UsageError(f"{first_line(error)}; ask for less") from error
+            answer = ask(self._db, sql, parameters, Limits())
+        columns, types = zip(*answer.columns, strict=True)
+        return Result(list(columns), list(types), answer.rows)
 
     def arrow(self, sql: str) -> pa.RecordBatchReader:
-        """The rows of a query as a stream of Arrow batches."""
-        with translated(self._path):
-            return self._db.sql(sql).to_arrow_reader()
-
-
-def _hint(error: duckdb.Error) -> str:
-    """DuckDB's message in one line, with what it suggests."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    hints = [line for line in lines[1:] if line.startswith(("Did you mean", "Candidate bindings"))]
-    return "; ".join([first_line(error), *hints])
+        """The rows of one query as a stream of Arrow batches. Raises: UsageError."""
+        with translated(self._path), told(Limits()):
+            return arrow_reader(self._db, sql)

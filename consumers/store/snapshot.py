@@ -93,9 +93,9 @@ class Snapshots:
     def _copy(self, target: Path) -> int:
         # Without more memory commits and the copy take pages from one another, for up to a minute each.
         try:
-            return _copy_with(self._db, target, partial(self._memory.lend, self._db))
+            return _copy_with(self._db, target, partial(self._memory.lend, "snapshot"))
         finally:
-            self._memory.lend(self._db, 0)
+            self._memory.lend("snapshot", 0)
 
     def close(self) -> None:
         """Give up what is being copied, and take no more. For the thread that holds the store."""
