@@ -40,7 +40,11 @@ _QUESTION = {
             "schema": {
                 "type": "object",
                 "required": ["sql"],
-                "properties": {"sql": NAME, "limit": {"type": "integer", "minimum": 1}},
+                "properties": {
+                    "sql": NAME,
+                    "limit": {"type": "integer", "minimum": 0},
+                    "parameters": {"type": ["array", "object"]},
+                },
             }
         },
         "text/plain": {"schema": NAME},

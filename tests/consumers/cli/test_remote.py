@@ -11,7 +11,7 @@ import pytest
 from consumers.config import Settings
 from consumers.store.gate import Limits
 from consumers.wiring import open_line
-from tests.consumers.http.serving import serving
+from tests.consumers.http.asking import serving
 from tests.consumers.terminal import run_apart, run_here
 
 COMMANDS = (
@@ -39,7 +39,7 @@ def held(path):
         with open_line(Settings(store=str(path)), "labelwatch test") as line:
             gate = line.store.gate(Limits(), 2)
             with serving(gate, query_s=60.0, query_rows=10) as url:
-                line.store.announce(url)
+                line.store.tell_url(url)
                 ready.set()
                 ends.wait(120)
 

@@ -147,7 +147,7 @@ def test_what_only_the_loop_can_judge_is_a_dead_letter(monitor):
         (b"\xff\xfe\x00", "application/json", {}, 422, "1 events cannot"),
         (b"null", LINES, {}, 422, "1 events cannot"),
         (b" " * (33 << 20), "application/json", {}, 413, "8,388,608 bytes"),
-        (b"[" + b" " * (9 << 20) + b"1]", "application/json", {}, 422, "1 events cannot"),
+        (b"[" + b" " * (7 << 20) + b"1]", "application/json", {}, 422, "1 events cannot"),
         (
             b"{}",
             "application/json",

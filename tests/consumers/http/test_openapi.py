@@ -57,6 +57,8 @@ def validate(case):
     """Ask, and compare the answer with the document."""
     # No schema can say which texts were handed out as a place in a list.
     is_made_up = "next" in (case.query or {})
+    # Nor which texts are queries, which objects events.
+    is_made_up |= case.operation.path in {"/sql", "/api/events"}
     excluded = [CHECKS.get_one("positive_data_acceptance")] if is_made_up else []
     case.call_and_validate(timeout=WAIT_S, excluded_checks=excluded)
 

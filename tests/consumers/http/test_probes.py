@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -10,10 +11,10 @@ from consumers.board import Board, Phase
 from consumers.config import HttpSettings
 from consumers.http import probes
 from consumers.http.context import Context
-from consumers.store.gate import Gate
+from consumers.store import Store
+from consumers.store.gate import Limits
 from monitor.events import Partition
 from tests.consumers.http.web import wait_for
-from tests.consumers.stored import opened
 
 PLACE = Partition("t", 0)
 
@@ -37,9 +38,9 @@ def test_readiness_knows_the_last_commit(monitor):
 @pytest.fixture
 def context(filled):
     """A context of a run over a store."""
-    with opened(filled) as db:
+    with contextlib.closing(Store.open(filled, "test")) as store:
         board = Board(phase=Phase.RUNNING)
-        yield Context(HttpSettings(), board, path=filled, gate=Gate(db))
+        yield Context(HttpSettings(), board, path=filled, gate=store.gate(Limits(), 1))
 
 
 def test_a_loop_that_stands_is_dead(context):

@@ -13,8 +13,10 @@ import pytest
 from consumers.board import Board
 from consumers.config import HttpSettings, Settings
 from consumers.http.connections import CONNECTIONS_MAX
+from consumers.http.intake import Intake
 from consumers.http.listen import DEFAULT
 from consumers.http.server import Server
+from consumers.metrics import Metrics
 from consumers.store.lock import url_of
 from consumers.wiring import open_line
 from tests.consumers.http.web import Monitor, wait_for
@@ -138,11 +140,16 @@ def test_it_stops_within_two_seconds(monitor):
         assert time.monotonic() - started < 6
 
 
+def metrics_of(settings, board):
+    """The metrics of a run."""
+    return Metrics(settings.metrics, board, Path(settings.store))
+
+
 def test_it_answers_before_the_store_is_loaded(tmp_path):
     """While the store is being loaded, probes say so and what needs the store is 503: nothing hangs."""
     board = Board()
     settings = Settings(store=str(tmp_path / "s.duckdb"), http=HttpSettings(listen="127.0.0.1:0"))
-    server = Server(settings, board)
+    server = Server(settings, board, metrics_of(settings, board))
     try:
         client = Monitor.__new__(Monitor)
         client.url, client.token = server.url, None
@@ -154,7 +161,10 @@ def test_it_answers_before_the_store_is_loaded(tmp_path):
             answer = client.get(path)
             assert (answer.status, answer.headers["retry-after"]) == (503, "1")
             assert answer.fault["error"] == "the store is being loaded"
-        with open_line(settings, "test") as line, server.over(line.store):
+        with (
+            open_line(settings, "test") as line,
+            server.over(line.store, Intake.of(line.store.inbox, line.decoder, line.state.classes)),
+        ):
             assert client.get("/api/classes").status == 200
         with pytest.raises(OSError, match="refused"):
             client.get("/livez")
@@ -170,7 +180,8 @@ def test_the_default_port_is_not_insisted_on(tmp_path):
         other = socket.socket()
 
     with other:
-        server = Server(Settings(store=str(tmp_path / "s.duckdb")), Board())
+        settings, board = Settings(store=str(tmp_path / "s.duckdb")), Board()
+        server = Server(settings, board, metrics_of(settings, board))
         try:
             assert server.url.startswith("http://127.0.0.1:")
             assert not server.url.endswith(str(DEFAULT.port))

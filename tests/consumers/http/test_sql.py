@@ -10,7 +10,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from tests.consumers.http.serving import post, serving
+from tests.consumers.http.asking import post, serving
 from tests.consumers.store.living import living
 
 LONG = b"SELECT count(*) FROM range(1000000000) a, range(1000000) b"
