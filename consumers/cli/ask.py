@@ -10,9 +10,7 @@ from consumers.batch import FILTERS, filtered_ids
 from consumers.cli.explanation import explain_example
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
 from consumers.cli.remote import open_reader, url_option
-from consumers.config import read_settings
 from consumers.export import WHATS, export_to
-from consumers.store.read import Reader
 
 _FLAGS = """
 SELECT annotation_id, example_id, annotator, given_label, suggested_label, label_score, model_version,
@@ -83,12 +81,13 @@ def flags(
 @click.command()
 @click.argument("example_id")
 @store_option
+@url_option
 @click.option(
     "--format", "style", type=click.Choice(("text", "json")), default="text", show_default=True
 )
-def explain(example_id: str, store: str | None, style: str) -> None:
+def explain(example_id: str, store: str | None, url: str | None, style: str) -> None:
     """Every number behind the flags of an example: p, thresholds, rule, score, when and why."""
-    with Reader(Path(read_settings(None, {"store": store}).store)) as reader:
+    with open_reader(store, url) as reader:
         click.echo(explain_example(reader, example_id, style))
 
 

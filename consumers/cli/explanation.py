@@ -9,12 +9,12 @@ from consumers.explaining import facts_of
 from consumers.values import plain
 
 if TYPE_CHECKING:
-    from consumers.store.read import Reader
+    from consumers.store.read import Asking
 
 _CLASSES_SHOWN = 10
 
 
-def explain_example(reader: Reader, example_id: str, style: str) -> str:
+def explain_example(reader: Asking, example_id: str, style: str) -> str:
     """Everything known about an example. Raises: UsageError for one that the store does not have."""
 
     def ask(sql: str, parameters: list[Any]) -> list[dict[str, Any]]:

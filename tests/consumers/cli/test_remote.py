@@ -12,6 +12,7 @@ from consumers.config import Settings
 from consumers.store.gate import Limits
 from consumers.wiring import open_line
 from tests.consumers.http.asking import serving
+from tests.consumers.stored import query
 from tests.consumers.terminal import run_apart, run_here
 
 COMMANDS = (
@@ -24,6 +25,8 @@ COMMANDS = (
     ("flags", "--format", "json", "--annotator", "ann", "--limit", "3"),
     ("dead-letters", "list"),
     ("dead-letters", "list", "--format", "json", "--reason", "malformed_json"),
+    ("health",),
+    ("health", "--format", "json"),
     ("sql", "SELEC"),
     ("sql", "DROP VIEW annotations"),
     ("sql", "SELECT nope FROM annotations"),
@@ -53,9 +56,12 @@ def held(path):
         thread.join(60)
 
 
-def ask_all(path):
+def ask_all(path, example_id):
     """What every command says, and what an export holds."""
     said = [run_apart(*command, "--store", path, cwd=path.parent) for command in COMMANDS]
+    for style in ("text", "json"):
+        options = ("--format", style, "--store", path)
+        said.append(run_apart("explain", example_id, *options, cwd=path.parent))
     for end in ("csv", "jsonl"):
         file = path.parent / f"out.{end}"
         said.append(
@@ -67,12 +73,14 @@ def ask_all(path):
 
 def test_before_during_and_after(filled):
     """The same command prints the same bytes, whoever holds the store."""
-    before = ask_all(filled)
-    assert [each.exit_code for each in before[:9]] == [0] * 9
-    assert [each.exit_code for each in before[9:12]] == [2] * 3
+    ((example_id,),) = query(filled, "SELECT example_id FROM label_issues LIMIT 1")
+    before = ask_all(filled, example_id)
+    assert [each.exit_code for each in before[:11]] == [0] * 11
+    assert [each.exit_code for each in before[11:14]] == [2] * 3
+    assert [each.exit_code for each in before[14:16]] == [0] * 2
     with held(filled):
-        assert ask_all(filled) == before
-    assert ask_all(filled) == before
+        assert ask_all(filled, example_id) == before
+    assert ask_all(filled, example_id) == before
 
 
 def test_a_store_that_is_held_without_answers(filled):
