@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import exact, footprint, kafka, kernel, replay
+from benchmarks import exact, footprint, kafka, kernel, readers, replay
 from benchmarks.report import as_text, rewrite, save
 from benchmarks.sizes import FULL, QUICK
 
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "exact": exact.measure,
     "replay": replay.measure,
     "kafka": kafka.measure,
+    "readers": readers.measure,
     "footprint": footprint.measure,
 }
 _HERE = Path(__file__).parent

@@ -5,13 +5,24 @@ The last line on stdout is JSON: CPU seconds by stage since the process began, m
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+import urllib.request
+from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from benchmarks.measure import resident_mb, resident_peak_mb
 from benchmarks.stages import StageClock, watch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from consumers.store import Arrival, Store
+    from monitor.pipeline import Step
+    from monitor.state import State
 
 
 class Measured(msgspec.Struct):
@@ -52,6 +63,48 @@ def _feed(arguments: list[str], source: str) -> Measured:
     return Measured(spent, time.perf_counter() - start, held[-1], resident_peak_mb())
 
 
+class Followed(msgspec.Struct):
+    """From the time of a record to the end of the commit that made it visible; after the first tenth."""
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+def follow(arguments: list[str]) -> Followed:
+    """`labelwatch run`, until SIGTERM."""
+    from consumers.cli import labelwatch  # noqa: PLC0415 - as above
+    from consumers.store import Store  # noqa: PLC0415 - as above
+
+    waits: list[NDArray[np.float64]] = []
+    commit = Store.commit
+
+    def commit_and_look(store: Store, step: Step, state: State, arrival: Arrival) -> None:
+        commit(store, step, state, arrival)
+        waits.append(time.time() * 1e3 - arrival.records.timestamps_us / 1e3)
+
+    Store.commit = commit_and_look  # type: ignore[method-assign] # the moment that is asked for
+    labelwatch(["run", *arguments], standalone_mode=False)
+    found = np.concatenate(waits)
+    p50, p99 = np.percentile(found[found.size // 10 :], (50, 99))
+    return Followed(float(p50), float(p99), float(found[found.size // 10 :].max()))
+
+
+def read(arguments: list[str]) -> None:
+    """Ask the monitor that holds a store, again and again, until this process is killed."""
+    from pathlib import Path  # noqa: PLC0415 - as above
+
+    from consumers.store.lock import url_of  # noqa: PLC0415 - as above
+
+    query = b"SELECT given_label, count(*) FROM label_issues GROUP BY ALL"
+    while True:
+        if (url := url_of(Path(arguments[0]))) is None:
+            time.sleep(0.01)
+            continue
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"{url}/sql", query, timeout=60).read()
+
+
 def poll(arguments: list[str]) -> Measured:
     """Poll a topic from its beginning, with the client's defaults, and count: servers, topic, records."""
     from kafka import KafkaConsumer, TopicPartition  # noqa: PLC0415 - so that only this child has it
@@ -87,6 +140,7 @@ def restart(arguments: list[str]) -> Measured:
 
 
 if __name__ == "__main__":
-    command = {"replay": replay, "run": run, "poll": poll, "restart": restart}[sys.argv[1]]
+    commands = (replay, run, follow, read, poll, restart)
+    command = {each.__name__: each for each in commands}[sys.argv[1]]
     measured = command(sys.argv[2:])
     sys.stdout.write("\n" + msgspec.json.encode(measured).decode() + "\n")

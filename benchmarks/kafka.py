@@ -50,7 +50,7 @@ def _measure(
     """Alternating runs over one topic; the median CPU per event of each stage, µs."""
     path = directory / "events.jsonl"
     final = write_file(path, plan)
-    topic = _preload(path, broker)
+    topic = preload(path, broker)
     count = final.event_count
     speeds: dict[str, list[float]] = defaultdict(list)
     stages: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -60,7 +60,8 @@ def _measure(
         speeds["poll, wall"].append(count / measured.wall_s)
         for client in CLIENTS:
             store = directory / f"{i}-{client}.duckdb"
-            command = _run(broker, topic, store, plan.form)
+            options = ("--start", "earliest", "--until-end", "--listen", "127.0.0.1:0")
+            command = run_arguments(broker, topic, store, plan.form, *options)
             measured, seconds = child(directory, *command, LABELWATCH_SOURCE=client)
             speeds[client].append(count / seconds)
             speeds[f"{client}, wall"].append(count / measured.wall_s)
@@ -83,7 +84,7 @@ def _measure(
     }
 
 
-def _preload(path: Path, broker: Broker) -> str:
+def preload(path: Path, broker: Broker) -> str:
     """A topic of these lines, which are spread over its partitions block by block."""
     topic: str = broker.create(partitions=_PARTITIONS)
     with path.open("rb") as file, broker.producer(linger_ms=20, batch_size=200_000) as producer:
@@ -96,7 +97,8 @@ def _preload(path: Path, broker: Broker) -> str:
     return topic
 
 
-def _run(broker: Broker, topic: str, store: Path, form: str) -> list[str]:
+def run_arguments(broker: Broker, topic: str, store: Path, form: str, *options: str) -> list[str]:
+    """What a user would type to follow a topic."""
     _, *flags = arguments(Path(), store, form)
     source = ["--bootstrap-servers", broker.servers, "--topic", topic]
-    return ["run", *source, "--start", "earliest", "--until-end", *flags]
+    return ["run", *source, *options, *flags]

@@ -32,7 +32,7 @@ ANCHOR = (
     "else; in the rows *of cleanlab*, one `find_label_issues(filter_by='confident_learning', n_jobs=1)` "
     "on the final data as arrays; both in turn with the runs"
 )
-_ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 
 
 def measure(sizes: Sizes) -> Report:
@@ -90,7 +90,7 @@ def child(directory: Path, *command: str, **environment: str) -> tuple[Measured,
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", *command],
         cwd=directory,  # where no labelwatch.toml lies
-        env={"PYTHONPATH": str(_ROOT), "PATH": "", **environment},
+        env={"PYTHONPATH": str(ROOT), "PATH": "", **environment},
         capture_output=True,
         check=False,
     )

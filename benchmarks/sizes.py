@@ -32,6 +32,9 @@ class Sizes:
     replays: tuple[Plan, ...]
     topics: tuple[Plan, ...]
     footprint_counts: tuple[int, ...]
+    follow_s: float
+    follow_count: int
+    speed_count: int
 
 
 # K=1,000 ends at 100,000 events: its input is 0.8 GB as float64, and cleanlab needs that four times.
@@ -54,6 +57,9 @@ FULL = Sizes(
         Plan("list", with_text=False, event_count=1_000_000, run_count=3),
     ),
     footprint_counts=(1_000_000, 10_000_000),
+    follow_s=40,
+    follow_count=3,
+    speed_count=400_000,
 )
 QUICK = Sizes(
     run_count=2,
@@ -70,4 +76,7 @@ QUICK = Sizes(
         Plan("list", with_text=False, event_count=400, run_count=1),
     ),
     footprint_counts=(400,),
+    follow_s=0.4,
+    follow_count=1,
+    speed_count=400,
 )

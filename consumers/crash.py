@@ -22,9 +22,9 @@ POINTS: Final = (
     "publish.sent",
     "publish.acknowledged",
     "publish.saved",
-    "snapshot.copied",
-    "snapshot.synced",
 )
+SNAPSHOT_POINTS: Final = ("snapshot.copied", "snapshot.synced")
+"""Those passed only where somebody takes a snapshot."""
 INBOX_POINTS: Final = ("inbox.inserted", "inbox.stored")
 """Those passed only where somebody sends by HTTP."""
 

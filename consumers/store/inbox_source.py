@@ -48,6 +48,11 @@ class InboxSource:
         """The end, once there ever was an event."""
         return {INBOX: self._inbox.next_seq} if self._inbox.next_seq else {}
 
+    @property
+    def away(self) -> None:
+        """The inbox is in the store: it is always there."""
+        return
+
     def close(self) -> None:
         """Take nothing more."""
         self._inbox.close()

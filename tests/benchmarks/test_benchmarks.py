@@ -74,5 +74,6 @@ def test_a_wrong_name_is_refused():
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert (
-        "kernal is no benchmark; there are kernel, exact, replay, kafka, footprint" in ran.stderr
+        "kernal is no benchmark; there are kernel, exact, replay, kafka, readers, footprint"
+        in ran.stderr
     )

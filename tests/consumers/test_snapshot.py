@@ -9,6 +9,7 @@ import subprocess
 import duckdb
 import pytest
 
+from consumers.crash import SNAPSHOT_POINTS
 from tests.consumers.copies import everything, take
 from tests.consumers.stored import (
     difference,
@@ -176,7 +177,7 @@ def test_a_disk_without_room(filled, tmp_path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("point", ["snapshot.copied", "snapshot.synced"])
+@pytest.mark.parametrize("point", SNAPSHOT_POINTS)
 def test_a_killed_command_leaves_the_target_alone(point, filled, tmp_path):
     """Killed anywhere it leaves no file of that name; the next one is taken as if nothing had been."""
     ended = run_apart(

@@ -34,7 +34,6 @@ GROUP = "labelwatch"
 RANDOM_KILLS = 14
 BROKER_KILLS = 1
 REGROUPINGS = 3
-RUN_POINTS = [each for each in POINTS if not each.startswith("snapshot.")]
 """The points that a run passes; the others are of a copy."""
 IN_THE_STREAM = 0.7
 """The share of random kills that wait for the first commit."""
@@ -70,7 +69,7 @@ class Round:
 
     def plan(self):
         """What happens, one after the other: a point to die at, or a method that disturbs."""
-        steps = [*RUN_POINTS, *[self._kill_at_random] * RANDOM_KILLS]
+        steps = [*POINTS, *[self._kill_at_random] * RANDOM_KILLS]
         steps += [self._kill_the_broker] * BROKER_KILLS + [self._regroup] * REGROUPINGS
         self.random.shuffle(steps)
         return steps
@@ -187,7 +186,7 @@ def main():
         broker.stop()
     shutil.rmtree(folder)
     say(f"{kills.total()} kills left no trace:")
-    for where in (*RUN_POINTS, *sorted(kills.keys() - set(RUN_POINTS))):
+    for where in (*POINTS, *sorted(kills.keys() - set(POINTS))):
         say(f"  {where}: {kills[where]}")
     return 0
 

@@ -30,7 +30,7 @@ SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 100_000}
 LENGTH = 1_500
 PASSAGES = {"store.migrated": (1, 1), "store.checkpointed": (1, 2)}
 """At which passage of a point the process is killed, one run after the other; else 1, 6."""
-FILE_POINTS = [each for each in POINTS if not each.startswith(("publish.", "snapshot."))]
+FILE_POINTS = [each for each in POINTS if not each.startswith("publish.")]
 """The points that a replay passes; the others need a broker."""
 REBUILD_POINTS = (
     "store.inserted",
