@@ -166,14 +166,12 @@ class Sender:
         """What the monitor says, once it says something. Raises: SourceError, UsageError."""
         end, pause_s = time.monotonic() + AWAY_S, _PAUSE_S
         while True:
-            url = self.locate()
             try:
-                answer = self._request(url, chunk, wait_s)
-            except (OSError, http.client.HTTPException) as error:
+                answer, url = self._ask(chunk, wait_s)
+            except SourceError:
+                # One that was met may be starting anew: it holds its store before it listens.
                 if not self._has_met or time.monotonic() > end:
-                    raise SourceError(
-                        f"no monitor answers at {url} ({error}); {_START}"
-                    ) from error
+                    raise
             else:
                 self._has_met = True
                 if answer.status in {_ACCEPTED, _INVALID}:
@@ -182,6 +180,14 @@ class Sender:
                     raise _refusal(url, answer)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+
+    def _ask(self, chunk: _Chunk, wait_s: int) -> tuple[_Answer, str]:
+        """An answer and where it came from. Raises: SourceError where nobody answers."""
+        url = self.locate()
+        try:
+            return self._request(url, chunk, wait_s), url
+        except (OSError, http.client.HTTPException) as error:
+            raise SourceError(f"no monitor answers at {url} ({error}); {_START}") from error
 
     def _request(self, url: str, chunk: _Chunk, wait_s: int) -> _Answer:
         place = urlsplit(url)

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from consumers.config import Settings
@@ -17,7 +18,7 @@ from consumers.errors import StoreError
 from consumers.files import FileSource
 from consumers.loop import Breaker, run
 from consumers.store import Store
-from consumers.store.snapshot import KEPT_S, working_files
+from consumers.store.snapshot import KEPT_S
 from consumers.wiring import open_line
 from tests.consumers.copies import everything, take
 from tests.consumers.served import get, serving
@@ -187,11 +188,8 @@ def test_closing_does_not_wait_for_a_copy(filled, tmp_path):
 def test_a_locked_instance_still_copies(filled, tmp_path):
     """With access to files switched off and settings locked, the files a copy needs are enough."""
     with contextlib.closing(Store.open(filled, "test")) as store:
-        allowed = [str(path) for path in working_files(filled.resolve())]
-        store._db.execute(f"SET allowed_paths = {allowed}")
-        store._db.execute("SET enable_external_access = false")
-        store._db.execute("SET allowed_configs = ['memory_limit']")
-        store._db.execute("SET lock_configuration = true")
+        with pytest.raises(duckdb.InvalidInputException, match="locked"):
+            store._db.execute("SET threads = 2")
         taken = store.snapshots.take()
         taken.path.rename(tmp_path / "copy.duckdb")
     assert difference(everything(tmp_path / "copy.duckdb"), everything(filled)) is None
