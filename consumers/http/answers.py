@@ -46,9 +46,14 @@ def refused(
     return as_json({"error": error, "hint": hint}, status, again | dict(headers or {}))
 
 
+def status_of(fault: LabelwatchError) -> int:
+    """The status that a fault means."""
+    return next((code for kind, code in _STATUS.items() if isinstance(fault, kind)), 500)
+
+
 def of_fault(fault: LabelwatchError) -> Response:
     """A fault of the surroundings, with the status that it means."""
-    status = next((code for kind, code in _STATUS.items() if isinstance(fault, kind)), 500)
+    status = status_of(fault)
     error, _, hint = str(fault).partition("; ")
     return refused(status, error, hint or None)
 

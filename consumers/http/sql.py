@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from consumers.arrow import pa
 from consumers.errors import LabelwatchError, UsageError
-from consumers.http.answers import refused
+from consumers.http.answers import CSV, JSON, chosen, refused, status_of
 from consumers.metrics.definitions import QueryOutcome
 from consumers.store.gate import Busy, Limits, Stopped, TimeUp, TooLarge, Waiting
 from consumers.store.guard import SQL_BYTES_MAX
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
     from consumers.store.gate import Answer, ArrowAnswer, Gate
 
-JSON, CSV, ARROW = "application/json", "text/csv", "application/vnd.apache.arrow.stream"
+ARROW = "application/vnd.apache.arrow.stream"
 _BODY_BYTES_MAX, _READ_BYTES_MAX = 8 * SQL_BYTES_MAX, 64 << 20
 _OUTCOMES = {
     UsageError: QueryOutcome.REFUSED,
@@ -40,7 +40,6 @@ _OUTCOMES = {
     Busy: QueryOutcome.BUSY,
     Stopped: QueryOutcome.GONE,
 }
-_STATUS = {UsageError: 400, TimeUp: 408, TooLarge: 413, Busy: 429, Stopped: 503}
 
 
 class Question(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,7 +59,7 @@ def routes(context: Context) -> list[Route]:
         if context.gate is None:
             return refused(503, "the store is still being loaded", "ask again in a moment")
         try:
-            kind = _form(request.headers.get("accept", "*/*"))
+            kind = chosen(request, (JSON, CSV, ARROW))
             question = _question(await _body(request), request.headers.get("content-type", ""))
             limits = _limits(context, question)
             with _counted(context.metrics):
@@ -70,10 +69,7 @@ def routes(context: Context) -> list[Route]:
                     )
         except LabelwatchError as error:
             error_text, _, hint = str(error).rpartition("; ")
-            status = _STATUS.get(type(error), 500)
-            return refused(status, error_text or hint, hint if error_text else None)
-        except _NotAcceptable as error:
-            return refused(406, f"{error} cannot be had", f"accept {JSON}, {CSV} or {ARROW}")
+            return refused(status_of(error), error_text or hint, hint if error_text else None)
 
     return [Route("/sql", sql, methods=["POST"])]
 
@@ -94,23 +90,6 @@ def _counted(metrics: Metrics | None) -> Iterator[None]:
         raise
     finally:
         metrics.query_ended(outcome, time.monotonic() - started)
-
-
-class _NotAcceptable(Exception):  # noqa: N818 - the name says what happened
-    pass
-
-
-def _form(accept: str) -> str:
-    """The first form in an Accept header that there is."""
-    for each in accept.split(","):
-        name = each.partition(";")[0].strip().lower()
-        if name in (JSON, CSV, ARROW):
-            return name
-        if name in ("*/*", "application/*", ""):
-            return JSON
-        if name == "text/*":
-            return CSV
-    raise _NotAcceptable(accept[:100])
 
 
 async def _body(request: Request) -> bytes:

@@ -17,9 +17,9 @@ from consumers.http.context import Context
 
 
 @contextlib.contextmanager
-def serving(**attributes):
+def serving(settings=None, **attributes):
     """The port of a server whose context has these attributes."""
-    context = Context(HttpSettings(), Board(), **attributes)
+    context = Context(settings or HttpSettings(), Board(), **attributes)
     config = uvicorn.Config(application(context), port=0, log_level="warning")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

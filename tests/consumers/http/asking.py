@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-import uvicorn
-
-from consumers.board import Board
 from consumers.config import HttpSettings
-from consumers.http.app import application
-from consumers.http.context import Context
+from tests.consumers import served
 
 
 @dataclass(frozen=True)
@@ -33,18 +27,8 @@ class Got:
 @contextlib.contextmanager
 def serving(gate, **settings):
     """The address of a server that asks this gate."""
-    context = Context(HttpSettings(**settings), Board(), gate=gate)
-    config = uvicorn.Config(application(context), port=0, log_level="critical")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
+    with served.serving(HttpSettings(**settings), gate=gate) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def post(url, body, **headers):
