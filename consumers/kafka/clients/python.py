@@ -158,17 +158,15 @@ class PythonClient:
         """Fill `batches`; whether the client has no more."""
         wait_ms = wait_s * 1_000
         while room > 0 and room_bytes > 0:
-            found = self._consumer.poll(wait_ms, min(room, POLL_RECORDS_MAX))
-            if not found:
+            asked = min(room, POLL_RECORDS_MAX)
+            count, size = _gather(self._consumer.poll(wait_ms, asked), batches)
+            if count < asked:
+                # That was all it has. Asked again it would time out, and what it raises inside keeps the
+                # frames of its callers, with all they hold, until cycles are looked for.
                 return True
+            room -= count
+            room_bytes -= size
             wait_ms = 0
-            for at, batch in found.items():
-                room -= len(batch)
-                room_bytes -= sum(map(_size_of, batch))
-                if at in batches:
-                    batches[at] += batch
-                else:
-                    batches[at] = batch
         return False
 
     def _positions(self) -> dict[Partition, int]:
@@ -195,6 +193,19 @@ def _connect(settings: KafkaSettings, group_id: str | None) -> Any:  # noqa: ANN
         max_partition_fetch_bytes=4 << 20,
         receive_message_max_bytes=MESSAGE_BYTES_MAX,
     )
+
+
+def _gather(found: Batches, batches: Batches) -> tuple[int, int]:
+    """Add what was found to `batches`: how many records, and bytes of their values."""
+    count = size = 0
+    for at, batch in found.items():
+        count += len(batch)
+        size += sum(map(_size_of, batch))
+        if at in batches:
+            batches[at] += batch
+        else:
+            batches[at] = batch
+    return count, size
 
 
 def _columns(batches: Batches) -> Records:
