@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from consumers.errors import StoreError
-from consumers.http.answers import Refused, refused
+from consumers.http.answers import Refused, as_json, refused
 from consumers.store.inbox import InboxClosed, InboxFull, KeyTaken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from consumers.http.context import Context
     from consumers.http.intake import Intake
@@ -59,16 +59,13 @@ class _Posting:
         intake = self._context.intake
         if intake is None:
             return refused(503, "the monitor is starting", _BUSY)
-        try:
-            is_lines, key, wait_s = _is_lines(request), _key(request), _wait_s(request)
-            found = await self._take(request, intake, is_lines=is_lines, key=key)
-        except Refused as refusal:
-            return refused(refusal.status, refusal.error, refusal.hint)
+        is_lines, key, wait_s = _is_lines(request), _key(request), _wait_s(request)
+        found = await self._take(request, intake, is_lines=is_lines, key=key)
         if isinstance(found, list):
             return _invalid(found)
         if self._context.metrics and not found.is_repeat:
             self._context.metrics.took_in(found.last_seq - found.first_seq + 1)
-        return _accepted(found, await _counted(intake, found, wait_s))
+        return _accepted(found, await self._counted(intake, found, wait_s))
 
     async def _take(
         self, request: Request, intake: Intake, *, is_lines: bool, key: str | None
@@ -82,6 +79,17 @@ class _Posting:
                 )
         finally:
             self._held_bytes -= len(body)
+
+    async def _counted(self, intake: Intake, receipt: Receipt, wait_s: float) -> int | None:
+        """A transaction by which the events are counted, None where that takes longer than asked."""
+        inbox, loop = intake.inbox, asyncio.get_running_loop()
+        end = loop.time() + wait_s
+        # No thread waits: there are few of them, and many may ask. The next run counts what this one leaves.
+        while (txn_id := inbox.txn_of(receipt.last_seq)) is None:
+            if loop.time() >= end or self._context.is_closing:
+                return None
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return txn_id if wait_s else None
 
     async def _read(self, request: Request, body: bytearray) -> None:
         try:
@@ -174,16 +182,6 @@ def _wait_s(request: Request) -> float:
     return seconds
 
 
-async def _counted(intake: Intake, receipt: Receipt, wait_s: float) -> int | None:
-    """A transaction by which the events are counted, None where that takes longer than asked."""
-    inbox, loop = intake.inbox, asyncio.get_running_loop()
-    end = loop.time() + wait_s
-    # No thread waits: there are few of them, and many may ask.
-    while (txn_id := inbox.txn_of(receipt.last_seq)) is None and loop.time() < end:  # noqa: ASYNC110 - as above
-        await asyncio.sleep(_LOOK_EVERY_S)
-    return txn_id if wait_s else None
-
-
 def _accepted(receipt: Receipt, txn_id: int | None) -> Response:
     found: dict[str, Any] = {
         "accepted": receipt.last_seq - receipt.first_seq + 1,
@@ -193,7 +191,7 @@ def _accepted(receipt: Receipt, txn_id: int | None) -> Response:
     if txn_id is not None:
         found["txn_id"] = txn_id
     headers = {"Idempotency-Replayed": "true"} if receipt.is_repeat else None
-    return JSONResponse(found, 202, headers)
+    return as_json(found, 202, headers)
 
 
 def _invalid(rejections: Sequence[Rejection]) -> Response:
@@ -215,4 +213,4 @@ def _invalid(rejections: Sequence[Rejection]) -> Response:
         "hint": "correct or leave out those in `errors` and send the rest again",
         "errors": errors,
     }
-    return JSONResponse(said, 422)
+    return as_json(said, 422)

@@ -1,4 +1,4 @@
-"""A monitor that answers POST /api/events, as a process of its own, and a client for it."""
+"""A monitor that is killed and started again, and a client that sends to it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,13 @@ import contextlib
 import http.client
 import json
 import signal
-import socket
 import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import uvicorn
-from starlette.applications import Starlette
-
-from consumers.board import Board
-from consumers.cli.feeding import store_settings
-from consumers.files import FileSource
-from consumers.http import events
-from consumers.http.context import Context
-from consumers.http.intake import Intake
-from consumers.loop import Breaker, run
-from consumers.merged import Merged
-from consumers.stopping import Stopping
-from consumers.store.inbox_source import InboxSource
 from consumers.store.lock import url_of
-from consumers.wiring import open_line
-from tests.consumers.terminal import environment, finish
+from tests.consumers.terminal import finish, start
 
 LATE_S = 30
 
@@ -44,14 +27,10 @@ class Monitor:
 
     def start(self, **settings):
         """Start it, and return once it answers or has ended."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(self.store), *map(str, self._inputs or ("-",))],
-            cwd=self._folder,
-            env=environment(**self._settings | settings) | {"PYTHONPATH": str(Path.cwd())},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        self.process = start(
+            "replay", *self._inputs or ("-",), "--store", self.store, "--listen", "127.0.0.1:0",
+            cwd=self._folder, settings=self._settings | settings, stdin=subprocess.PIPE,
+        )  # fmt: skip
         deadline = time.monotonic() + LATE_S
         while not self._answers() and self.process.poll() is None:
             assert time.monotonic() < deadline, "it does not start"
@@ -120,27 +99,3 @@ def post(url, body, key=None, *, wait=None, kind="application/json", **headers):
         raise ConnectionError(str(error)) from error
     finally:
         connection.close()
-
-
-def serve(store, inputs):
-    """A run over inputs, with the endpoint."""
-    settings, stopping = store_settings(None, store, None), Stopping()
-    context = Context(settings.http, Board())
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = Starlette(routes=events.routes(context))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
-    with open_line(settings, "labelwatch test") as line:
-        context.intake = Intake.of(line.store.inbox, line.decoder, line.state.classes)
-        thread.start()
-        line.store.tell_url(f"http://127.0.0.1:{listening.getsockname()[1]}")
-        source = FileSource(inputs, settings.value_bytes_max)
-        merged = Merged(source, InboxSource(line.store.inbox))
-        run(line, merged, Breaker(is_armed=True), stopping, lambda _: None)
-        server.should_exit = True
-        thread.join()
-        source.close()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2:])
