@@ -6,20 +6,16 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import duckdb
 
 from consumers import crash
 from consumers.ports import Position
 from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.commit import Arrival, Committer
-from consumers.store.connection import connect, first_line, lacks_memory, lock_down, translated
+from consumers.store.connection import connect, lock_down, translated
 from consumers.store.gate import Gate
 from consumers.store.gate import Limits as QueryLimits
 from consumers.store.inbox import INBOX, Inbox
@@ -29,14 +25,16 @@ from consumers.store.memory_limit import Files, MemoryLimit
 from consumers.store.migrate import create, migrate
 from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
+from consumers.store.precedence import Precedence, roll_back
 from consumers.store.reshape import check_classes, recompute, renumber
+from consumers.store.rows import transaction_table
 from consumers.store.shape import refused_change, shape_of
 from consumers.store.snapshot import Snapshots, working_files
 from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from consumers.ports import Message, Stream
@@ -48,7 +46,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 CHECKPOINT_BYTES = 40 << 20
-ALONE_S = 10.0
 
 __all__ = ["BEFORE_ALL", "INBOX", "Arrival", "Store", "Wanted"]
 
@@ -74,6 +71,7 @@ class Store:
                 self._settings = load.settings(self._db)
                 self.txn_id = self._value(sql.LAST_TXN)
                 counters = dict(self._db.execute(sql.COUNTERS).fetchall())
+                positions = load.positions(self._db)
                 self._mark = Mark(path)
                 self._mark.check(self._settings["store_id"], self.txn_id)
         except BaseException:
@@ -81,14 +79,14 @@ class Store:
             raise
         self._memory = MemoryLimit(self._db, files, is_fixed=memory_limit is not None)
         self._tables = Tables(self._db, self._memory)
-        self._committer = Committer(self._tables, self._settings, counters)
+        self._committer = Committer(self._tables, self._settings, counters, positions)
         self.outbox = Outbox(self._db, self._tables)
         self.snapshots = Snapshots(self._db.cursor(), path, self._memory)
         # Held by whoever writes while the loop runs: this thread, or one that puts into the inbox.
         self._writing = threading.Lock()
+        self._precedence = Precedence()
         with translated(path):
-            self.inbox = Inbox(self._db, path, self._memory, self._writing)
-        self._gate: Gate | None = None
+            self.inbox = Inbox(self._db, path, self._memory, (self._writing, self._precedence))
 
     @staticmethod
     def open(
@@ -167,7 +165,7 @@ class Store:
             recompute(self._db, self._tables, state, flags, txn_id)
             self._committer.remember(state, class_count=len(load.column(self._db, sql.CLASSES)))
             self._committer.write_names(state)
-            self._commit(txn_id)
+            self._db.execute("COMMIT")
         self._committer.remember(state, class_count=len(state.classes))
         return state
 
@@ -175,7 +173,7 @@ class Store:
         """Where each partition goes on."""
         return {
             state.partitions[source]: Position(offset, fingerprint)
-            for source, offset, fingerprint in self._db.execute(sql.POSITIONS).fetchall()
+            for source, (offset, fingerprint) in load.positions(self._db).items()
         }
 
     def dead_letters(self, place: LetterPlace, wanted: Wanted) -> list[Letter]:
@@ -195,7 +193,8 @@ class Store:
         """
         counted = arrival.positions.get(INBOX)
         with self._writing, translated(self.path):
-            self._first(lambda: self._write(step, state, arrival))
+            self._precedence.write(lambda: self._write(step, state, arrival), self._was_written)
+            self._has_committed()
             self._memory.fit(state.ledger.annotations.size, self._committer.large)
             if counted:
                 self.inbox.has_counted(counted.next_offset, self.txn_id)
@@ -203,9 +202,9 @@ class Store:
 
     def gate(self, limits: QueryLimits, queries: int) -> Gate:
         """Answers queries from other threads until `close`, so many at a time. The state is loaded."""
-        lend = partial(self._memory.lend, "queries")
-        self._gate = Gate(self._db, self.path, limits, queries=queries, lend=lend)
-        return self._gate
+        gate = Gate(self._db, self.path, limits, queries=queries, memory=self._memory)
+        self._precedence.gate = gate
+        return gate
 
     def begin_publishing(self, streams: Iterable[Stream]) -> None:
         """Publish these streams: from where it was left, else from the next commit on. Raises: StoreError."""
@@ -216,13 +215,13 @@ class Store:
     def unpublished(self, stream: Stream) -> list[Message]:
         """The next page of a stream, empty where all of it is published. Raises: StoreError."""
         with translated(self.path):
-            return self._first(lambda: self.outbox.page(stream))
+            return self._precedence.first(lambda: self.outbox.page(stream))
 
     def save_published(self) -> None:
         """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
         if self.outbox.has_moved:
             with self._writing, translated(self.path):
-                self._first(self._write_published)
+                self._precedence.write(self._write_published, self._was_written)
             crash.point("publish.saved")
 
     def checkpoint(self, above_bytes: int | None = None) -> bool:
@@ -235,7 +234,7 @@ class Store:
         if not wal.exists() or wal.stat().st_size <= limit:
             return False
         with self._writing, translated(self.path):
-            self._first(lambda: self._db.execute("CHECKPOINT"))
+            self._precedence.first(lambda: self._db.execute("CHECKPOINT"))
             self._memory.release()
         crash.point("store.checkpointed")
         return True
@@ -243,7 +242,7 @@ class Store:
     def parity(self, collision: str) -> int:
         """How many cells of joint and thresholds a recount from the facts gives differently."""
         with translated(self.path):
-            return self._first(lambda: wrong_cells(self._db, collision))
+            return self._precedence.first(lambda: wrong_cells(self._db, collision))
 
     def tell_url(self, url: str) -> None:
         """Say in the lock file where this process answers questions."""
@@ -251,8 +250,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file as it is."""
-        if self._gate:
-            self._gate.end()
+        if self._precedence.gate:
+            self._precedence.gate.end()
         self.snapshots.close()
         self.inbox.release()
         self._memory.close()
@@ -260,23 +259,13 @@ class Store:
         self._mark.close()
         self._lock.release()
 
-    def _first(self, work: Callable[[], T]) -> T:
-        """Do this, ahead of all readers: where memory is short they are sent away, and it is done anew."""
-        try:
-            return work()
-        except duckdb.Error as error:
-            if self._gate is None or not lacks_memory(first_line(error)):
-                raise
-            with self._gate.closed(ALONE_S):
-                self._take_back()
-                return work()
-
-    def _take_back(self) -> None:
-        with contextlib.suppress(duckdb.TransactionException):  # a failed commit has ended its own
-            self._db.execute("ROLLBACK")
-        assert self._value(sql.LAST_TXN) == self.txn_id, "what failed is not in the store"
+    def _was_written(self) -> bool:
+        roll_back(self._db)
+        if self._value(sql.LAST_TXN) > self.txn_id:
+            return True
         self._committer.undo()
         self.outbox.unsaved()
+        return False
 
     def _write(self, step: Step, state: State, arrival: Arrival) -> None:
         txn_id = self._begin()
@@ -285,7 +274,7 @@ class Store:
             self._db.execute(sql.DELETE_COUNTED, [arrival.positions[INBOX].next_offset])
         self.outbox.write()
         crash.point("store.inserted")
-        self._commit(txn_id)
+        self._db.execute("COMMIT")
 
     def _write_published(self) -> None:
         self._db.execute("BEGIN")
@@ -296,14 +285,13 @@ class Store:
         txn_id = self.txn_id + 1
         now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
         self._db.execute("BEGIN")
-        self._db.execute("INSERT INTO store.txn VALUES (?, ?)", [txn_id, now])
+        self._tables.insert("txn", transaction_table(txn_id, now))
         return txn_id
 
-    def _commit(self, txn_id: int) -> None:
-        self._db.execute("COMMIT")
+    def _has_committed(self) -> None:
         crash.point("store.committed")
-        self.txn_id = txn_id
-        self._mark.write(self._settings["store_id"], txn_id)
+        self.txn_id += 1
+        self._mark.write(self._settings["store_id"], self.txn_id)
         crash.point("store.marked")
 
     def _value(self, statement: str, parameters: dict[str, Any] | None = None) -> int:
@@ -319,5 +307,4 @@ class Store:
         if self._settings.get("shape", shape) != shape:
             self._settings["must_redrive"] = True
         self._settings["shape"] = shape
-        self._db.execute("DELETE FROM store.setting")
         self._committer.write_settings(self._settings)

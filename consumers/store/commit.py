@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from monitor.statistics.class_statistics import Counts
 
 
+_FEW = 256
 _LARGE_TOTAL, _LARGEST = "large_bytes", "largest_bytes"
 
 
@@ -91,10 +92,17 @@ class _Stored:
 class Committer:
     """Writes steps; knows what the store holds already, to write only what is new."""
 
-    def __init__(self, tables: Tables, settings: dict[str, Any], counters: dict[str, int]) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        settings: dict[str, Any],
+        counters: dict[str, int],
+        positions: dict[int, tuple[int, str | None]],
+    ) -> None:
         self._tables = tables
         self.settings = settings
         self.counters = counters
+        self._positions = positions
 
     @property
     def large(self) -> Large:
@@ -103,7 +111,7 @@ class Committer:
 
     def write(self, step: Step, state: State, arrival: Arrival, txn_id: int) -> None:
         """Everything that a step changed, inside a transaction of the caller."""
-        self._before = dict(self.settings), dict(self.counters)
+        self._before = dict(self.settings), dict(self.counters), dict(self._positions)
         self.write_names(state)
         large = self._write_facts(step, state, txn_id)
         self._write_flags(step, state, txn_id)
@@ -112,9 +120,10 @@ class Committer:
 
     def undo(self) -> None:
         """What `write` wrote was taken back."""
-        for known, before in zip((self.settings, self.counters), self._before, strict=True):
-            known.clear()
-            known.update(before)
+        settings, counters, positions = self._before
+        self.settings.clear()  # others hold it too
+        self.settings.update(settings)
+        self.counters, self._positions = counters, positions
 
     def remember(self, state: State, *, class_count: int) -> None:
         """What the store holds now, so that the next commit writes only what is new."""
@@ -137,42 +146,31 @@ class Committer:
             ("annotator", state.annotators.names, stored.annotator_count),
             ("model_version", state.model_versions.names, stored.model_version_count),
         ):
-            numbers = pa.array(range(known, len(names)), pa.int32())
-            self._tables.insert(
-                table, pa.table({"number": numbers, "name": pa.array(names[known:], pa.string())})
-            )
-        new = state.partitions[stored.partition_count :]
-        self._tables.insert(
-            "partition",
-            pa.table(
-                {
-                    "source": pa.array(
-                        range(stored.partition_count, len(state.partitions)), pa.int32()
-                    ),
-                    "topic": pa.array([each.topic for each in new], pa.string()),
-                    "number": pa.array([each.number for each in new], pa.int32()),
-                }
-            ),
-        )
+            if len(names) > known:
+                self._tables.insert(table, rows.name_table(names, known))
+        if len(state.partitions) > stored.partition_count:
+            new = rows.partition_table(state.partitions, stored.partition_count)
+            self._tables.insert("partition", new)
         found = {
             load.AUTHORITY: str(state.classes.authority),
             load.ALIGNMENT: state.classes.alignment,
         }
-        changed = {
-            name: value for name, value in found.items() if self.settings.get(name) != value
-        }
-        self.write_settings(changed)
+        if any(self.settings.get(name) != value for name, value in found.items()):
+            self.write_settings(found)
 
     def write_settings(self, settings: Mapping[str, Any]) -> None:
-        """Store these settings, as JSON."""
+        """Store these settings beside those there are, as JSON."""
         self.settings |= settings
-        batch = pa.table(
-            {
-                "name": pa.array(list(settings), pa.string()),
-                "value": pa.array([json.dumps(value) for value in settings.values()], pa.string()),
-            }
+        values = [json.dumps(value) for value in self.settings.values()]
+        self._tables.replace_all(
+            "setting",
+            pa.table(
+                {
+                    "name": pa.array(list(self.settings), pa.string()),
+                    "value": pa.array(values, pa.string()),
+                }
+            ),
         )
-        self._tables.replace("setting", sql.DELETE_SETTINGS, batch)
 
     def _write_facts(self, step: Step, state: State, txn_id: int) -> Large:
         annotations = rows.annotation_table(step, state, txn_id)
@@ -198,7 +196,7 @@ class Committer:
         return Large() if details is None else large_in(details)
 
     def _write_flags(self, step: Step, state: State, txn_id: int) -> None:
-        for flags in step.flags:
+        for flags in filter(len, step.flags):
             goes, comes = rows.flag_tables(flags, txn_id)
             self._tables.delete(sql.DELETE_FLAGS, goes, str(flags.kind))
             self._tables.insert("flag", comes)
@@ -229,9 +227,9 @@ class Committer:
     def _replace_rows(
         self, table: str, part: _Part, rows_of: Callable[[NDArray[np.int64]], pa.Table]
     ) -> None:
-        """Write what changed; or all of a stratum, where that spares a search for most of its old rows."""
-        changed = part.changed
-        if changed.size * 2 > np.count_nonzero(part.is_kept):
+        """Write what changed; or all of a stratum, where that costs less than a search for its old rows."""
+        changed, kept_count = part.changed, np.count_nonzero(part.is_kept)
+        if kept_count <= max(_FEW, changed.size * 2):
             self._tables.delete_stratum(table, part.stratum)
             changed = np.flatnonzero(part.is_kept)
         else:
@@ -248,12 +246,30 @@ class Committer:
             places = _coordinates(arrival.records, sources)
             self._tables.delete_by(sql.DELETE_DEAD_LETTERS, "place", places)
         first = np.full(count, txn_id, np.int64) if txn_ids is None else txn_ids
+        self._write_positions(arrival.positions, state)
+        if not step.rejections:
+            return Large()
         letters = dead_letter_table(arrival.records, step.rejections, sources, first)
         self._tables.insert("dead_letter", letters)
-        self._tables.replace(
-            "position", sql.DELETE_POSITIONS, _position_table(arrival.positions, state)
-        )
         return large_in(letters) if txn_ids is None else Large()
+
+    def _write_positions(self, positions: Mapping[Partition, Position], state: State) -> None:
+        if not positions:
+            return
+        for place, each in positions.items():
+            source = state.partitions.index(place)
+            self._positions[source] = each.next_offset, each.fingerprint
+        offsets, fingerprints = zip(*self._positions.values(), strict=True)
+        self._tables.replace_all(
+            "position",
+            pa.table(
+                {
+                    "source": pa.array(list(self._positions), pa.int32()),
+                    "next_offset": pa.array(offsets, pa.int64()),
+                    "fingerprint": pa.array(fingerprints, pa.string()),
+                }
+            ),
+        )
 
     def _write_counters(self, step: Step, arrival: Arrival, large: Large) -> None:
         outcome = step.outcome
@@ -268,31 +284,20 @@ class Committer:
             _LARGE_TOTAL: large.total,
             _LARGEST: max(0, large.largest - self.counters.get(_LARGEST, 0)),
         }
-        changed = {name: self.counters.get(name, 0) + n for name, n in more.items() if n}
-        self.counters |= changed
-        self._tables.replace(
-            "counter",
-            sql.DELETE_COUNTERS,
-            pa.table(
-                {
-                    "name": pa.array(list(changed), pa.string()),
-                    "value": pa.array(list(changed.values()), pa.int64()),
-                }
-            ),
-        )
+        if any(more.values()):
+            self.counters |= {
+                name: self.counters.get(name, 0) + n for name, n in more.items() if n
+            }
+            self._tables.replace_all(
+                "counter",
+                pa.table(
+                    {
+                        "name": pa.array(list(self.counters), pa.string()),
+                        "value": pa.array(list(self.counters.values()), pa.int64()),
+                    }
+                ),
+            )
 
 
 def _coordinates(records: Records, sources: NDArray[np.int32]) -> pa.Table:
     return pa.table({"source": sources[records.partition_index], "position": records.offsets})
-
-
-def _position_table(positions: Mapping[Partition, Position], state: State) -> pa.Table:
-    return pa.table(
-        {
-            "source": pa.array([state.partitions.index(each) for each in positions], pa.int32()),
-            "next_offset": pa.array([each.next_offset for each in positions.values()], pa.int64()),
-            "fingerprint": pa.array(
-                [each.fingerprint for each in positions.values()], pa.string()
-            ),
-        }
-    )

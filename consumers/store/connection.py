@@ -23,7 +23,8 @@ BLOCK_BYTES = (
 NAME = "labelwatch"
 _NEVER = "1TB"
 _NO_ROOM = re.compile(r"No space left|File too large|Could not write", re.IGNORECASE)
-_NO_MEMORY = re.compile(r"Out of Memory|(pin|allocate) block", re.IGNORECASE)
+# DuckDB's buffer manager ends its texts with (307.7 MiB/309.9 MiB used).
+_NO_MEMORY = re.compile(r"Out of Memory|bad allocation|\(\S+ \w+/\S+ \w+ used\)", re.IGNORECASE)
 _OFF = (
     "enable_external_access",
     "python_enable_replacements",
@@ -31,7 +32,7 @@ _OFF = (
     "autoload_known_extensions",
     "allow_community_extensions",
 )
-_OURS = ("max_execution_time", "memory_limit")
+_OURS = ("max_execution_time", "memory_limit", "operator_memory_limit")
 _DAMAGE = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException)
 
 

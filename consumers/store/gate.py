@@ -1,17 +1,20 @@
 """Queries beside the writer: safe ones, few at a time, each on a cursor of its own.
 
-The writer comes first. Readers share DuckDB's memory with it, so where that does not suffice they
-are sent away and the writer goes on (`Gate.closed`).
+The writer comes first. Queries run in threads that yield the processor to it. Readers share DuckDB's
+memory with it, so where that does not suffice they are sent away and the writer goes on (`Gate.closed`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass, field, replace
+import time
+from concurrent.futures import Future, wait
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.errors import LabelwatchError
+from consumers.store.background import aside
 from consumers.store.connection import NAME, translated
 from consumers.store.query import (
     Answer,
@@ -25,6 +28,7 @@ from consumers.store.query import (
     time_up,
     told,
 )
+from consumers.store.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from consumers.store.memory_limit import MemoryLimit
     from consumers.store.query import Parameters
 
     T = TypeVar("T")
@@ -41,64 +46,15 @@ __all__ = [
 ]  # fmt: skip
 
 WAIT_S, END_S = 1.0, 5.0
-ROOM_BYTES = 256_000_000
+ROOM_BYTES = 320_000_000
 """Memory that DuckDB may use beyond the writer's while queries run. Sorts and joins spill beyond it."""
-_LOOK_S = 0.05
+_LOOK_S, _WATCH_S = 0.05, 0.01
 
 
 class Busy(LabelwatchError):  # noqa: N818 - the name says what happened
     """As many queries run as may."""
 
     exit_code = 3
-
-
-@dataclass(eq=False, slots=True)
-class Waiting:
-    """Somebody who waits for an answer; `leave` it where nobody does any more. From any thread."""
-
-    has_left: bool = False
-    is_late: bool = False
-    _cursor: duckdb.DuckDBPyConnection | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def leave(self) -> None:
-        """Interrupt the query, or keep it from beginning."""
-        self.has_left = True
-        self._interrupt()
-
-    def _interrupt(self) -> None:
-        with self._lock:
-            if self._cursor is not None:
-                self._cursor.interrupt()
-
-    def _check(self) -> None:
-        if self.has_left:
-            raise Stopped("the query was interrupted; ask again")
-
-    def _time_up(self) -> None:
-        self.is_late = True
-        self._interrupt()
-
-    @contextlib.contextmanager
-    def on(self, cursor: duckdb.DuckDBPyConnection, limits: Limits) -> Iterator[None]:
-        """The query runs on this cursor. The clock is ours too: DuckDB's own does not run while it plans."""
-        with self._lock:
-            self._cursor = cursor
-        clock = threading.Timer(limits.seconds or threading.TIMEOUT_MAX, self._time_up)
-        clock.daemon = True
-        if limits.seconds is not None:
-            clock.start()
-        try:
-            self._check()
-            yield
-        except Stopped:
-            if self.is_late:
-                raise time_up(limits) from None
-            raise
-        finally:
-            clock.cancel()
-            with self._lock:
-                self._cursor = None
 
 
 class Gate:
@@ -111,12 +67,12 @@ class Gate:
         limits: Limits,
         *,
         queries: int,
-        lend: Callable[[int], None],
+        memory: MemoryLimit,
     ) -> None:
         self._path = path
         self._limits = limits
         self._queries = queries
-        self._lend = lend
+        self._memory = memory
         self._root = db.cursor()
         self._lock = threading.Lock()
         self._slots = threading.Semaphore(queries)
@@ -184,7 +140,7 @@ class Gate:
             if self._has_ended:
                 raise Stopped("the monitor is ending; ask again when it runs")
             if not self._running:
-                self._lend(ROOM_BYTES)
+                self._memory.lend("queries", ROOM_BYTES)
             self._running.add(waiting)
             cursor = self._root.cursor()
         try:
@@ -194,7 +150,7 @@ class Gate:
             with self._lock:
                 self._running.discard(waiting)
                 if not self._running:
-                    self._lend(0)
+                    self._memory.lend("queries", 0)
 
     def _interrupt_all(self) -> None:
         with self._lock:
@@ -212,21 +168,38 @@ class Gate:
             raise Busy(f"{self._queries} queries run already; ask again in a moment")
         waiting = waiting or Waiting()
         try:
-            with (
-                self._cursor(waiting) as cursor,
-                translated(self._path),
-                waiting.on(cursor, limits),
-            ):
-                with told(limits):
-                    _prepare(cursor, limits)
-                return work(cursor)
+            done = aside(lambda: self._answer(work, limits, waiting))
+            self._watch(done, limits, waiting)
+            return done.result()
         finally:
             self._slots.release()
 
+    def _answer(
+        self, work: Callable[[duckdb.DuckDBPyConnection], T], limits: Limits, waiting: Waiting
+    ) -> T:
+        with self._cursor(waiting) as cursor, translated(self._path), waiting.on(cursor):
+            with told(limits):
+                self._prepare(cursor, limits)
+            return work(cursor)
 
-def _prepare(cursor: duckdb.DuckDBPyConnection, limits: Limits) -> None:
-    cursor.execute(f"USE {NAME}")
-    if limits.seconds is not None:
-        # A new cursor has no limit, whatever that of the one it comes from.
-        cursor.execute(f"SET max_execution_time = {max(1, round(limits.seconds * 1000))}")
-    cursor.execute("BEGIN TRANSACTION READ ONLY")
+    def _prepare(self, cursor: duckdb.DuckDBPyConnection, limits: Limits) -> None:
+        cursor.execute(f"USE {NAME}")
+        if limits.seconds is not None:
+            # A new cursor has no limit, whatever that of the one it comes from.
+            cursor.execute(f"SET max_execution_time = {max(1, round(limits.seconds * 1000))}")
+        # What sorts and joins hold beyond it can be evicted when the writer needs the room.
+        share = self._memory.limit // (5 * self._queries)
+        cursor.execute(f"SET operator_memory_limit = '{share}B'")
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+
+    def _watch(self, done: Future[T], limits: Limits, waiting: Waiting) -> None:
+        """Until it is done, interrupt it where it takes too long or too much.
+
+        The clock is ours too: DuckDB's own does not run while it plans.
+        """
+        end = None if limits.seconds is None else time.monotonic() + limits.seconds
+        while wait([done], _WATCH_S).not_done:
+            if end is not None and time.monotonic() > end:
+                waiting.end(time_up(limits))
+            elif self._memory.is_short():
+                waiting.end(TooLarge("the query needs too much memory; ask for less at a time"))

@@ -23,6 +23,7 @@ from consumers.arrow import pa
 from consumers.errors import StoreError
 from consumers.store import statements as sql
 from consumers.store.connection import cursor, translated
+from consumers.store.precedence import roll_back
 from consumers.store.tables import Tables
 from monitor.events import Partition
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from consumers.store.memory_limit import MemoryLimit
+    from consumers.store.precedence import Precedence
 
 INBOX = Partition("inbox:")
 WAITING_BYTES_MAX = 64 << 20
@@ -61,20 +63,25 @@ class Receipt:
 
 
 class Inbox:
-    """The inbox of an open store. `writing` is held by whoever writes to the store.
+    """The inbox of an open store. `writing` is a lock that is held by whoever writes to the store.
 
     `counted` is what the loop has committed: the next seq to count, and the transaction.
     """
 
     def __init__(
-        self, db: duckdb.DuckDBPyConnection, path: Path, memory: MemoryLimit, writing: Lock
+        self,
+        db: duckdb.DuckDBPyConnection,
+        path: Path,
+        memory: MemoryLimit,
+        writing: tuple[Lock, Precedence],
     ) -> None:
         self.key_days = 7.0
         self.fault: StoreError | None = None
         self._path, self._memory = path, memory
         self._db, self._reads = cursor(db), cursor(db)
         self._tables = Tables(self._db, memory)
-        self._writing, self._putting = writing, Lock()
+        self._writing, self._precedence = writing
+        self._putting = Lock()
         self._is_closed = False
         found = self._db.execute(sql.INBOX_ENDS, [INBOX.topic]).fetchall()[0]
         position, next_seq, self._received_us, waiting_bytes, txn_id = found
@@ -120,7 +127,9 @@ class Inbox:
         if self.fault:
             raise self.fault
         with translated(self._path):
-            found = self._reads.execute(sql.INBOX, [first, first + count]).fetchall()
+            found = self._precedence.first(
+                lambda: self._reads.execute(sql.INBOX, [first, first + count]).fetchall()
+            )
         return sorted(found)
 
     def has_counted(self, next_seq: int, txn_id: int) -> None:
@@ -148,26 +157,31 @@ class Inbox:
             self._reads.close()
 
     def _find(self, key: str) -> tuple[str, int, int] | None:
+        asked = [xxhash.xxh3_64_intdigest(key.encode()), key, self._oldest_us()]
         with translated(self._path):
-            found: tuple[str, int, int] | None = self._db.execute(
-                sql.INBOX_KEY, [xxhash.xxh3_64_intdigest(key.encode()), key, self._oldest_us()]
-            ).fetchone()
+            found: tuple[str, int, int] | None = self._precedence.first(
+                lambda: self._db.execute(sql.INBOX_KEY, asked).fetchone()
+            )
         return found
 
     def _put(self, values: Sequence[bytes], key: str | None, request: str, size: int) -> Receipt:
         receipt = Receipt(self.next_seq, self.next_seq + len(values) - 1)
         received_us = max(self._received_us, _now_us())
+
+        def work() -> None:
+            self._db.execute("BEGIN")
+            self._write(values, receipt, received_us)
+            if key is not None:
+                self._write_key(key, request, receipt, received_us)
+            crash.point("inbox.inserted")
+            self._db.execute("COMMIT")
+
         try:
             with translated(self._path):
                 self._memory.keep(self.waiting_bytes + size)
-                self._db.execute("BEGIN")
-                self._write(values, receipt, received_us)
-                if key is not None:
-                    self._write_key(key, request, receipt, received_us)
-                crash.point("inbox.inserted")
-                self._db.execute("COMMIT")
+                self._precedence.write(work, self._was_put)
         except StoreError as error:
-            self._roll_back(error)
+            self._give_up(error)
             raise
         crash.point("inbox.stored")
         self._received_us = received_us
@@ -202,7 +216,12 @@ class Inbox:
         batch = pa.table({name: pa.array([value], kind) for name, (value, kind) in row.items()})
         self._tables.insert("inbox_key", batch)
 
-    def _roll_back(self, error: StoreError) -> None:
+    def _was_put(self) -> bool:
+        roll_back(self._db)
+        next_seq: int = self._db.execute(sql.INBOX_ENDS, [INBOX.topic]).fetchall()[0][1]
+        return next_seq > self.next_seq
+
+    def _give_up(self, error: StoreError) -> None:
         """Undo a put; where that fails nobody knows what the file holds, and the loop has to end."""
         try:
             self._db.execute("ROLLBACK")

@@ -49,6 +49,13 @@ def settings(db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {name: json.loads(value) for name, value in db.execute(sql.SETTINGS).fetchall()}
 
 
+def positions(db: duckdb.DuckDBPyConnection) -> dict[int, tuple[int, str | None]]:
+    """Next offset and fingerprint of each source."""
+    return {
+        source: (offset, mark) for source, offset, mark in db.execute(sql.POSITIONS).fetchall()
+    }
+
+
 def empty_state(
     db: duckdb.DuckDBPyConnection, shape: dict[str, Any], limits: Limits, ledger: Ledger
 ) -> State:

@@ -28,6 +28,8 @@ _PER_HELD_BYTE, _PER_LARGE_BYTE = 1.25, 4
 _PER_WAITING_BYTE = 3
 _LARGE = 4_096
 _STEP = 16_000_000
+_RESERVE = 256_000_000
+_UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,21 @@ class MemoryLimit:
         self._row_count, self._large = files.row_count, Large()
         self._logged, self._unlogged = files.held_bytes, 0
         self._waiting = 0
-        self._limit = files.needed_bytes
+        self._limit = _limit_of(self._db) if is_fixed else files.needed_bytes
+        self._db.execute(
+            "PREPARE held AS SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'ALLOCATOR'"
+        )
+
+    @property
+    def limit(self) -> int:
+        """Bytes that DuckDB may use."""
+        return self._limit
+
+    def is_short(self) -> bool:
+        """Whether so much is held that cannot be evicted that a writer might lack it. From any thread."""
+        with self._lock:
+            ((held,),) = self._db.execute("EXECUTE held").fetchall()
+        return int(held) > max(self._limit // 3, self._limit - _RESERVE)
 
     def keep(self, byte_count: int) -> None:
         """So many bytes wait in the inbox: to be read in one piece, and folded in meanwhile."""
@@ -144,3 +160,10 @@ class MemoryLimit:
                 with contextlib.suppress(duckdb.OutOfMemoryException):
                     self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
                     self._limit = needed + _STEP
+
+
+def _limit_of(db: duckdb.DuckDBPyConnection) -> int:
+    """The limit as it is set; DuckDB writes it like 76.2 MiB."""
+    ((text,),) = db.execute("SELECT current_setting('memory_limit')").fetchall()
+    count, unit = text.split()
+    return round(float(count) * _UNITS[unit])

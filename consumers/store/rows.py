@@ -14,16 +14,47 @@ from monitor.events import EventType
 from monitor.tables import keys_of
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from monitor.detectors.label_issues import Stratum
     from monitor.detectors.protocol import Flags
-    from monitor.events import Event
+    from monitor.events import Event, Partition
     from monitor.ledger import Ledger
     from monitor.order import OrderKeys
     from monitor.pipeline import Step
     from monitor.state import State
     from monitor.tables import Rows
+
+
+def name_table(names: Sequence[str], known_count: int) -> pa.Table:
+    """Names after those that are stored, with their numbers."""
+    numbers = pa.array(range(known_count, len(names)), pa.int32())
+    return pa.table({"number": numbers, "name": pa.array(names[known_count:], pa.string())})
+
+
+def partition_table(partitions: Sequence[Partition], known_count: int) -> pa.Table:
+    """Partitions after those that are stored."""
+    new = partitions[known_count:]
+    return pa.table(
+        {
+            "source": pa.array(range(known_count, len(partitions)), pa.int32()),
+            "topic": pa.array([each.topic for each in new], pa.string()),
+            "number": pa.array([each.number for each in new], pa.int32()),
+        }
+    )
+
+
+def transaction_table(txn_id: int, committed_at: dt.datetime) -> pa.Table:
+    """One transaction."""
+    return pa.table(
+        {
+            "txn_id": pa.array([txn_id], pa.int64()),
+            "committed_at": pa.array([committed_at], pa.timestamp("us")),
+        }
+    )
 
 
 def annotation_table(step: Step, state: State, txn_id: int) -> pa.Table:

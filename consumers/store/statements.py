@@ -136,9 +136,6 @@ DELETE FROM store.joint j USING batch_joint b
 WHERE j.stratum = b.stratum AND j.given = b.given AND j.suggested = b.suggested
 """,
 }
-DELETE_POSITIONS = "DELETE FROM store.position WHERE list_contains(?, source)"
-DELETE_COUNTERS = "DELETE FROM store.counter WHERE list_contains(?, name)"
-DELETE_SETTINGS = "DELETE FROM store.setting WHERE list_contains(?, name)"
 DELETE_DEAD_LETTERS = """
 DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AND d.position = b.position
 """

@@ -40,13 +40,20 @@ class Tables:
         self._db = db
         self._memory = memory
         self._batches: dict[str, _Batch] = {}
+        self._prepared: set[str] = set()
 
     def insert(self, table: str, batch: pa.Table) -> None:
         """Append all rows of an Arrow table; its columns are in the order of the table's."""
         if len(batch):
             self._memory.hold(batch.nbytes, is_logged=len(batch) < ROW_GROUP_ROWS)
             self._show(table, batch)
-            self._db.execute(f"INSERT INTO store.{table} SELECT * FROM batch_{table}")  # noqa: S608 - our own names
+            if table not in self._prepared:
+                # Planning an INSERT takes longer than to insert the few rows of a light stream.
+                self._db.execute(
+                    f"PREPARE insert_{table} AS INSERT INTO store.{table} SELECT * FROM batch_{table}"  # noqa: S608 - our own names
+                )
+                self._prepared.add(table)
+            self._db.execute(f"EXECUTE insert_{table}")
 
     def delete(self, statement: str, rows: Rows, *parameters: str) -> None:
         """Run a DELETE of row numbers, which it reads as `batch_rows (value)`."""
@@ -64,11 +71,10 @@ class Tables:
         """Delete all rows of a stratum."""
         self._db.execute(f"DELETE FROM store.{table} WHERE stratum = ?", [number])  # noqa: S608 - our own names
 
-    def replace(self, table: str, statement: str, batch: pa.Table) -> None:
-        """Delete the few rows with the keys of `batch`, which stand in its first column, then append it."""
-        if len(batch):
-            self._db.execute(statement, [batch.column(0).to_pylist()])
-            self.insert(table, batch)
+    def replace_all(self, table: str, batch: pa.Table) -> None:
+        """Replace every row of a small table: that costs less than to look for those that go."""
+        self._db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own names
+        self.insert(table, batch)
 
     def _show(self, name: str, rows: pa.Table) -> None:
         if name not in self._batches:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from consumers.store.connection import lacks_memory
 from tests.consumers.stored import query, write_jsonl
 from tests.consumers.terminal import run_here
 
@@ -41,3 +42,28 @@ def test_too_little_memory_is_no_full_disk(batch_size, said, large):
         large / "labelwatch.duckdb", "SELECT count(*), sum(length(text)) FROM annotations"
     )
     assert found == [(COUNT, COUNT * SIZE)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Out of Memory Error: Allocation failure",
+        "Out of Memory Error: could not allocate block of size 62.5 KiB (95.3 MiB/95.3 MiB used)",
+        "IO Error: Checkpoint failed: failed to pin block of size 256 KiB (11 MiB/11.4 MiB used)",
+        (
+            "TransactionContext Error: Failed to commit: failed to allocate data of size 512 bytes "
+            "(307.7 MiB/309.9 MiB used)"
+        ),
+        "TransactionContext Error: Failed to commit: Failed to allocate block of 9 bytes (bad allocation)",
+    ],
+)
+def test_texts_that_mean_memory(text):
+    """Whatever DuckDB was about when memory ran out, and whatever type its error has."""
+    assert lacks_memory(text)
+
+
+def test_a_full_disk_is_not_memory():
+    """A write that failed is not mended by sending readers away."""
+    text = 'IO Error: Could not write file "s.duckdb.wal": No space left on device'
+    assert not lacks_memory(text)
+    assert not lacks_memory(f"TransactionContext Error: Failed to commit: {text}")

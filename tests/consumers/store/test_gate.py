@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ import pytest
 from consumers.errors import UsageError
 from consumers.store.gate import Busy, Limits, Stopped, TimeUp, Waiting
 from tests.consumers.store.attacks import BOUNDED, REFUSED
-from tests.consumers.store.living import LIMITS, living
+from tests.consumers.store.living import LIMITS, event, living
 from tests.consumers.stored import query
 
 LONG = "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
@@ -160,21 +161,54 @@ def test_the_writer_ends_while_readers_ask(tmp_path):
     ]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own there")
+def test_queries_yield_the_processor(alive):
+    """The thread of a query is nicer than the writer's."""
+    waiting = Waiting()
+    asking = threading.Thread(target=lambda: stopped(alive, waiting))
+    asking.start()
+    try:
+        (query_thread,) = named("aside")
+        at = os.getpriority(os.PRIO_PROCESS, query_thread.native_id)
+    finally:
+        waiting.leave()
+        asking.join(10)
+    assert at == os.getpriority(os.PRIO_PROCESS, 0) + 10
+
+
+def named(name):
+    """The threads of this name, once there are any."""
+    end = time.monotonic() + 10
+    while not (found := [each for each in threading.enumerate() if each.name == name]):
+        assert time.monotonic() < end, f"no thread {name}"
+        time.sleep(0.01)
+    time.sleep(0.1)
+    return found
+
+
 @pytest.mark.parametrize("memory_limit", [None, "80MB"])
-def test_memory_goes_to_the_writer_first(memory_limit, tmp_path):
-    """Readers that eat all memory there is fail, or are sent away; every commit succeeds."""
+def test_memory_goes_to_writers_first(memory_limit, tmp_path):
+    """Readers that eat all memory there is fail, or leave; commits, puts and checkpoints succeed."""
     bombs = [each for each, ways in BOUNDED.items() if Stopped in ways]
-    limits = Limits(seconds=3, rows=10, bytes=1 << 20)
-    with living(tmp_path / "s.duckdb", limits=limits, memory_limit=memory_limit) as alive:
-        threads = [threading.Thread(target=drop, args=(alive, bombs * 2)) for _ in range(2)]
+    limits = Limits(seconds=1.5, rows=10, bytes=1 << 20)
+    settings = {"memory_limit": memory_limit, "checkpoint_bytes": 1 << 18}
+    with living(tmp_path / "s.duckdb", limits=limits, **settings) as alive:
+        puts = 0
+        threads = [
+            threading.Thread(target=drop, args=(alive, each)) for each in (bombs, bombs[::-1])
+        ]
         for each in threads:
             each.start()
         while any(each.is_alive() for each in threads):
+            alive.store.inbox.put([event(puts)], f"k{puts}")
+            puts += 1
             alive.go_on(1)
         alive.go_on()
     assert query(tmp_path / "s.duckdb", "SELECT count(*), max(txn_id) FROM store.txn") == [
         (alive.commits, alive.commits)
     ]
+    found = query(tmp_path / "s.duckdb", "SELECT count(*), max(seq) + 1 FROM store.inbox")
+    assert found == [(puts, puts)]
 
 
 def drop(alive, bombs):
