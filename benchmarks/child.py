@@ -64,11 +64,15 @@ def _feed(arguments: list[str], source: str) -> Measured:
 
 
 class Followed(msgspec.Struct):
-    """From the time of a record to the end of the commit that made it visible; after the first tenth."""
+    """From the time of a record to the end of the commit that made it visible; after the first tenth.
+
+    `commit_ms`: how long a commit takes, the median.
+    """
 
     p50_ms: float
     p99_ms: float
     max_ms: float
+    commit_ms: float
 
 
 def follow(arguments: list[str]) -> Followed:
@@ -77,32 +81,40 @@ def follow(arguments: list[str]) -> Followed:
     from consumers.store import Store  # noqa: PLC0415 - as above
 
     waits: list[NDArray[np.float64]] = []
+    commits: list[float] = []
     commit = Store.commit
 
     def commit_and_look(store: Store, step: Step, state: State, arrival: Arrival) -> None:
+        start = time.perf_counter()
         commit(store, step, state, arrival)
+        commits.append((time.perf_counter() - start) * 1e3)
         waits.append(time.time() * 1e3 - arrival.records.timestamps_us / 1e3)
 
     Store.commit = commit_and_look  # type: ignore[method-assign] # the moment that is asked for
     labelwatch(["run", *arguments], standalone_mode=False)
     found = np.concatenate(waits)
-    p50, p99 = np.percentile(found[found.size // 10 :], (50, 99))
-    return Followed(float(p50), float(p99), float(found[found.size // 10 :].max()))
+    found = found[found.size // 10 :]
+    p50, p99 = np.percentile(found, (50, 99))
+    return Followed(float(p50), float(p99), float(found.max()), float(np.median(commits)))
 
 
 def read(arguments: list[str]) -> None:
-    """Ask the monitor that holds a store, again and again, until this process is killed."""
+    """Ask the monitor that holds a store, until this process is killed: many queries, or one long one."""
     from pathlib import Path  # noqa: PLC0415 - as above
 
     from consumers.store.lock import url_of  # noqa: PLC0415 - as above
 
-    query = b"SELECT given_label, count(*) FROM label_issues GROUP BY ALL"
+    store, kind = arguments
+    query = {
+        "many": b"SELECT given_label, count(*) FROM label_issues GROUP BY ALL",
+        "long": b"SELECT count(*) FROM annotations, range(1000000000000)",
+    }[kind]
     while True:
-        if (url := url_of(Path(arguments[0]))) is None:
+        if (url := url_of(Path(store))) is None:
             time.sleep(0.01)
             continue
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"{url}/sql", query, timeout=60).read()
+            urllib.request.urlopen(f"{url}/sql", query, timeout=600).read()
 
 
 def poll(arguments: list[str]) -> Measured:

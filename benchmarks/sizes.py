@@ -57,7 +57,7 @@ FULL = Sizes(
         Plan("list", with_text=False, event_count=1_000_000, run_count=3),
     ),
     footprint_counts=(1_000_000, 10_000_000),
-    follow_s=40,
+    follow_s=60,
     follow_count=3,
     speed_count=400_000,
 )
