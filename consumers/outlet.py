@@ -30,7 +30,7 @@ class Outlet:
     """The output topics of a run. Use `open` once, then `publish` again and again, then `drain`."""
 
     def __init__(self, store: Store, publishers: Mapping[Stream, Publisher]) -> None:
-        self._store = store
+        self._store, self._outbox = store, store.outbox
         self._publishers = publishers
         self._sent: set[Stream] = set()
         # The transaction up to which all of a stream is published.
@@ -44,7 +44,7 @@ class Outlet:
         """
         for publisher in self._publishers.values():
             publisher.open()
-        self._store.begin_publishing(self._publishers)
+        self._outbox.begin(self._publishers, self._store.txn_id + 1)
 
     def publish(self, *, is_idle: bool) -> None:
         """Take note of what was acknowledged, and send what comes next. Never waits. Raises: StoreError."""
@@ -55,7 +55,7 @@ class Outlet:
             now = time.monotonic()
             self._rests_until = now + REST * (now - started)
         if is_idle:
-            self._store.save_published()
+            self._outbox.save()
 
     def drain(self, is_stopping: Callable[[], bool]) -> None:
         """Publish the rest: as long as it goes on, or for a few seconds where the run is to stop.
@@ -70,7 +70,7 @@ class Outlet:
                 time.sleep(WAIT_S)
             elif not is_stopping():
                 deadline = time.monotonic() + DRAIN_S
-        self._store.save_published()
+        self._outbox.save()
         for stream, publisher in self._publishers.items():
             if not publisher.is_done():
                 log.warning("not all %s could be published; the next run sends the rest", stream)
@@ -80,7 +80,7 @@ class Outlet:
         acknowledged = {stream for stream in self._sent if self._publishers[stream].is_done()}
         for stream in acknowledged:
             crash.point("publish.acknowledged")
-            self._store.outbox.advance(stream)
+            self._outbox.advance(stream)
         self._sent -= acknowledged
         return bool(acknowledged)
 
@@ -90,7 +90,7 @@ class Outlet:
         for stream, publisher in self._publishers.items():
             if stream in self._sent or self._done[stream] == txn_id:
                 continue
-            if page := self._store.unpublished(stream):
+            if page := self._outbox.page(stream):
                 publisher.send(page)
                 self._sent.add(stream)
                 crash.point("publish.sent")

@@ -7,13 +7,13 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from consumers import crash
 from consumers.ports import Position
 from consumers.store import load
 from consumers.store import statements as sql
+from consumers.store.access import Access, roll_back
 from consumers.store.commit import Arrival, Committer
 from consumers.store.connection import connect, lock_down, translated
 from consumers.store.gate import Gate
@@ -25,7 +25,6 @@ from consumers.store.memory_limit import Files, MemoryLimit
 from consumers.store.migrate import create, migrate
 from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
-from consumers.store.precedence import Precedence, roll_back
 from consumers.store.reshape import check_classes, recompute, renumber
 from consumers.store.rows import transaction_table
 from consumers.store.shape import refused_change, shape_of
@@ -34,10 +33,9 @@ from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from consumers.ports import Message, Stream
     from monitor.columns import Grow
     from monitor.events import Partition
     from monitor.pipeline import Step
@@ -80,13 +78,11 @@ class Store:
         self._memory = MemoryLimit(self._db, files, is_fixed=memory_limit is not None)
         self._tables = Tables(self._db, self._memory)
         self._committer = Committer(self._tables, self._settings, counters, positions)
-        self.outbox = Outbox(self._db, self._tables)
+        self._access = Access(path)
+        self.outbox = Outbox(self._db, self._tables, self._access)
         self.snapshots = Snapshots(self._db.cursor(), path, self._memory)
-        # Held by whoever writes while the loop runs: this thread, or one that puts into the inbox.
-        self._writing = threading.Lock()
-        self._precedence = Precedence()
         with translated(path):
-            self.inbox = Inbox(self._db, path, self._memory, (self._writing, self._precedence))
+            self.inbox = Inbox(self._db, self._access, self._memory)
 
     @staticmethod
     def open(
@@ -192,8 +188,8 @@ class Store:
         Raises: StoreError; then this process must end, its state is ahead of the store.
         """
         counted = arrival.positions.get(INBOX)
-        with self._writing, translated(self.path):
-            self._precedence.write(lambda: self._write(step, state, arrival), self._was_written)
+        with self._access.held():
+            self._access.write(lambda: self._write(step, state, arrival), self._was_written)
             self._has_committed()
             self._memory.fit(state.ledger.annotations.size, self._committer.large)
             if counted:
@@ -203,26 +199,8 @@ class Store:
     def gate(self, limits: QueryLimits, queries: int) -> Gate:
         """Answers queries from other threads until `close`, so many at a time. The state is loaded."""
         gate = Gate(self._db, self.path, limits, queries=queries, memory=self._memory)
-        self._precedence.gate = gate
+        self._access.gate = gate
         return gate
-
-    def begin_publishing(self, streams: Iterable[Stream]) -> None:
-        """Publish these streams: from where it was left, else from the next commit on. Raises: StoreError."""
-        with translated(self.path):
-            self.outbox.begin(streams, self.txn_id + 1)
-        self.save_published()
-
-    def unpublished(self, stream: Stream) -> list[Message]:
-        """The next page of a stream, empty where all of it is published. Raises: StoreError."""
-        with translated(self.path):
-            return self._precedence.first(lambda: self.outbox.page(stream))
-
-    def save_published(self) -> None:
-        """Remember how far publishing has come, where the next commit is not at hand. Raises: StoreError."""
-        if self.outbox.has_moved:
-            with self._writing, translated(self.path):
-                self._precedence.write(self._write_published, self._was_written)
-            crash.point("publish.saved")
 
     def checkpoint(self, above_bytes: int | None = None) -> bool:
         """Fold the write-ahead log into the file when it is larger than this, or than the setting.
@@ -233,16 +211,15 @@ class Store:
         wal = self.path.with_name(self.path.name + ".wal")
         if not wal.exists() or wal.stat().st_size <= limit:
             return False
-        with self._writing, translated(self.path):
-            self._precedence.first(lambda: self._db.execute("CHECKPOINT"))
+        with self._access.held():
+            self._access.first(lambda: self._db.execute("CHECKPOINT"))
             self._memory.release()
         crash.point("store.checkpointed")
         return True
 
     def parity(self, collision: str) -> int:
         """How many cells of joint and thresholds a recount from the facts gives differently."""
-        with translated(self.path):
-            return self._precedence.first(lambda: wrong_cells(self._db, collision))
+        return self._access.first(lambda: wrong_cells(self._db, collision))
 
     def tell_url(self, url: str) -> None:
         """Say in the lock file where this process answers questions."""
@@ -250,8 +227,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file as it is."""
-        if self._precedence.gate:
-            self._precedence.gate.end()
+        if self._access.gate:
+            self._access.gate.end()
         self.snapshots.close()
         self.inbox.release()
         self._memory.close()
@@ -274,11 +251,6 @@ class Store:
             self._db.execute(sql.DELETE_COUNTED, [arrival.positions[INBOX].next_offset])
         self.outbox.write()
         crash.point("store.inserted")
-        self._db.execute("COMMIT")
-
-    def _write_published(self) -> None:
-        self._db.execute("BEGIN")
-        self.outbox.write()
         self._db.execute("COMMIT")
 
     def _begin(self) -> int:

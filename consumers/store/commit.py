@@ -161,16 +161,8 @@ class Committer:
     def write_settings(self, settings: Mapping[str, Any]) -> None:
         """Store these settings beside those there are, as JSON."""
         self.settings |= settings
-        values = [json.dumps(value) for value in self.settings.values()]
-        self._tables.replace_all(
-            "setting",
-            pa.table(
-                {
-                    "name": pa.array(list(self.settings), pa.string()),
-                    "value": pa.array(values, pa.string()),
-                }
-            ),
-        )
+        texts = {name: json.dumps(value) for name, value in self.settings.items()}
+        self._tables.replace_all("setting", rows.value_table(texts, pa.string()))
 
     def _write_facts(self, step: Step, state: State, txn_id: int) -> Large:
         annotations = rows.annotation_table(step, state, txn_id)
@@ -288,15 +280,7 @@ class Committer:
             self.counters |= {
                 name: self.counters.get(name, 0) + n for name, n in more.items() if n
             }
-            self._tables.replace_all(
-                "counter",
-                pa.table(
-                    {
-                        "name": pa.array(list(self.counters), pa.string()),
-                        "value": pa.array(list(self.counters.values()), pa.int64()),
-                    }
-                ),
-            )
+            self._tables.replace_all("counter", rows.value_table(self.counters, pa.int64()))
 
 
 def _coordinates(records: Records, sources: NDArray[np.int32]) -> pa.Table:

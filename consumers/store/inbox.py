@@ -22,17 +22,16 @@ from consumers import crash
 from consumers.arrow import pa
 from consumers.errors import StoreError
 from consumers.store import statements as sql
+from consumers.store.access import roll_back
 from consumers.store.connection import cursor, translated
-from consumers.store.precedence import roll_back
 from consumers.store.tables import Tables
 from monitor.events import Partition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from consumers.store.access import Access
     from consumers.store.memory_limit import MemoryLimit
-    from consumers.store.precedence import Precedence
 
 INBOX = Partition("inbox:")
 WAITING_BYTES_MAX = 64 << 20
@@ -63,24 +62,17 @@ class Receipt:
 
 
 class Inbox:
-    """The inbox of an open store. `writing` is a lock that is held by whoever writes to the store.
+    """The inbox of an open store.
 
     `counted` is what the loop has committed: the next seq to count, and the transaction.
     """
 
-    def __init__(
-        self,
-        db: duckdb.DuckDBPyConnection,
-        path: Path,
-        memory: MemoryLimit,
-        writing: tuple[Lock, Precedence],
-    ) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, access: Access, memory: MemoryLimit) -> None:
         self.key_days = 7.0
         self.fault: StoreError | None = None
-        self._path, self._memory = path, memory
+        self._access, self._memory = access, memory
         self._db, self._reads = cursor(db), cursor(db)
         self._tables = Tables(self._db, memory)
-        self._writing, self._precedence = writing
         self._putting = Lock()
         self._is_closed = False
         found = self._db.execute(sql.INBOX_ENDS, [INBOX.topic]).fetchall()[0]
@@ -115,7 +107,7 @@ class Inbox:
                 return Receipt(found[1], found[2], is_repeat=True)
             if self.waiting_bytes and self.waiting_bytes + size > WAITING_BYTES_MAX:
                 raise InboxFull
-            with self._writing:
+            with self._access.held():
                 if self._is_closed:  # meanwhile
                     raise InboxClosed
                 if self.fault:
@@ -126,11 +118,11 @@ class Inbox:
         """Seq, value and time of arrival of what waits, in order. Called by the loop alone."""
         if self.fault:
             raise self.fault
-        with translated(self._path):
-            found = self._precedence.first(
+        return sorted(
+            self._access.first(
                 lambda: self._reads.execute(sql.INBOX, [first, first + count]).fetchall()
             )
-        return sorted(found)
+        )
 
     def has_counted(self, next_seq: int, txn_id: int) -> None:
         """Told by the loop, which holds the store, after it has committed what is before `next_seq`."""
@@ -146,7 +138,7 @@ class Inbox:
 
     def close(self) -> None:
         """Take nothing more; what was acknowledged stays. May be called twice."""
-        with self._writing:
+        with self._access.held():
             self._is_closed = True
 
     def release(self) -> None:
@@ -158,10 +150,9 @@ class Inbox:
 
     def _find(self, key: str) -> tuple[str, int, int] | None:
         asked = [xxhash.xxh3_64_intdigest(key.encode()), key, self._oldest_us()]
-        with translated(self._path):
-            found: tuple[str, int, int] | None = self._precedence.first(
-                lambda: self._db.execute(sql.INBOX_KEY, asked).fetchone()
-            )
+        found: tuple[str, int, int] | None = self._access.first(
+            lambda: self._db.execute(sql.INBOX_KEY, asked).fetchone()
+        )
         return found
 
     def _put(self, values: Sequence[bytes], key: str | None, request: str, size: int) -> Receipt:
@@ -177,9 +168,9 @@ class Inbox:
             self._db.execute("COMMIT")
 
         try:
-            with translated(self._path):
+            with translated(self._access.path):
                 self._memory.keep(self.waiting_bytes + size)
-                self._precedence.write(work, self._was_put)
+                self._access.write(work, self._was_put)
         except StoreError as error:
             self._give_up(error)
             raise

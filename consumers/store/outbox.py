@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from consumers import crash
 from consumers.arrow import pa
 from consumers.ports import Stream
 from consumers.store import statements as sql
+from consumers.store.access import roll_back
+from consumers.store.connection import translated
 from consumers.store.letters import Wanted, letters_after
 from consumers.store.messages import finding_message, letter_message
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from consumers.ports import Message
+    from consumers.store.access import Access
     from consumers.store.tables import Tables
 
     Cursor = tuple[Any, ...]
@@ -43,31 +47,34 @@ _COLUMNS = {
 class Outbox:
     """Reads each stream page by page from a cursor, and stores the cursors that moved."""
 
-    def __init__(self, db: duckdb.DuckDBPyConnection, tables: Tables) -> None:
+    def __init__(self, db: duckdb.DuckDBPyConnection, tables: Tables, access: Access) -> None:
         self._db = db
         self._tables = tables
+        self._access = access
         self._cursors: dict[Stream, Cursor] = {}
         self._ends: dict[Stream, Cursor] = {}
         self._moved: set[Stream] = set()
 
-    @property
-    def has_moved(self) -> bool:
-        """Whether a cursor is further than what is stored."""
-        return bool(self._moved)
-
     def begin(self, streams: Iterable[Stream], next_txn_id: int) -> None:
-        """Go on at the stored cursors; a stream without one begins with the transaction that comes next."""
-        for stream in streams:
-            names = ", ".join(name for name, _ in _COLUMNS[stream])
-            stored = self._db.execute(f"SELECT {names} FROM store.{_TABLES[stream]}").fetchone()  # noqa: S608 - names of ours
-            self._cursors[stream] = stored or (next_txn_id, *_BEFORE[stream])
-            if stored is None:
-                self._moved.add(stream)
+        """Publish these streams: from where it was left, else from the transaction that comes next on.
+
+        Raises: StoreError.
+        """
+        with translated(self._access.path):
+            for stream in streams:
+                stored = self._stored(stream)
+                self._cursors[stream] = stored or (next_txn_id, *_BEFORE[stream])
+                if stored is None:
+                    self._moved.add(stream)
+        self.save()
 
     def page(self, stream: Stream) -> list[Message]:
-        """The messages after the cursor; the same ones until `advance`."""
+        """The messages after the cursor, the same ones until `advance`; none where all are published.
+
+        Raises: StoreError.
+        """
         read = self._findings if stream is Stream.FINDINGS else self._letters
-        messages, end = read(self._cursors[stream])
+        messages, end = self._access.first(lambda: read(self._cursors[stream]))
         self._ends[stream] = end
         return messages
 
@@ -85,9 +92,31 @@ class Outbox:
             self._tables.insert(_TABLES[stream], batch)
         self._moved.clear()
 
+    def save(self) -> None:
+        """Store the cursors that moved now, where the next commit is not at hand. Raises: StoreError."""
+        if self._moved:
+            with self._access.held():
+                self._access.write(self._save, self._was_saved)
+            crash.point("publish.saved")
+
+    def _save(self) -> None:
+        self._db.execute("BEGIN")
+        self.write()
+        self._db.execute("COMMIT")
+
+    def _was_saved(self) -> bool:
+        # To save the same again does no harm.
+        roll_back(self._db)
+        self.unsaved()
+        return False
+
     def unsaved(self) -> None:
         """What `write` wrote was taken back."""
         self._moved.update(self._cursors)
+
+    def _stored(self, stream: Stream) -> Cursor | None:
+        names = ", ".join(name for name, _ in _COLUMNS[stream])
+        return self._db.execute(f"SELECT {names} FROM store.{_TABLES[stream]}").fetchone()  # noqa: S608 - names of ours
 
     def _findings(self, cursor: Cursor) -> tuple[list[Message], Cursor]:
         found = self._db.execute(

@@ -15,7 +15,7 @@ from monitor.tables import keys_of
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +33,16 @@ def name_table(names: Sequence[str], known_count: int) -> pa.Table:
     """Names after those that are stored, with their numbers."""
     numbers = pa.array(range(known_count, len(names)), pa.int32())
     return pa.table({"number": numbers, "name": pa.array(names[known_count:], pa.string())})
+
+
+def value_table(values: Mapping[str, str | int], kind: pa.DataType) -> pa.Table:
+    """Values by name."""
+    return pa.table(
+        {
+            "name": pa.array(list(values), pa.string()),
+            "value": pa.array(list(values.values()), kind),
+        }
+    )
 
 
 def partition_table(partitions: Sequence[Partition], known_count: int) -> pa.Table:

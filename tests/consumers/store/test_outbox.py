@@ -22,12 +22,12 @@ def begun(filled):
 def publish(path, stream):
     """All pages of a stream, as a run reads them that is told of each that it was acknowledged."""
     store, pages = Store.open(path, "test"), []
-    store.begin_publishing([stream])
-    while page := store.unpublished(stream):
-        assert store.unpublished(stream) == page
+    store.outbox.begin([stream], store.txn_id + 1)
+    while page := store.outbox.page(stream):
+        assert store.outbox.page(stream) == page
         pages.append(page)
         store.outbox.advance(stream)
-        store.save_published()
+        store.outbox.save()
     store.close()
     return pages
 

@@ -1,17 +1,19 @@
-"""Who writes comes before who reads: they share DuckDB's memory, and it may be short."""
+"""Who may do what to an open store: one writes, and comes before those who read."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 
-from consumers.store.connection import first_line, lacks_memory
+from consumers.store.connection import first_line, lacks_memory, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from consumers.store.gate import Gate
 
@@ -20,24 +22,36 @@ if TYPE_CHECKING:
 ALONE_S = 10.0
 
 
-class Precedence:
-    """Sends readers away where a writer lacks memory. Without a `gate` nobody reads."""
+class Access:
+    """To an open store. At most one transaction writes at a time: whoever writes is `held` meanwhile.
 
-    def __init__(self) -> None:
+    Readers are sent away where a writer lacks memory. Without a `gate` nobody reads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.gate: Gate | None = None
+        self._writing = threading.Lock()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else writes. Raises: StoreError, for what DuckDB raises."""
+        with self._writing, translated(self.path):
+            yield
 
     def first(self, work: Callable[[], T]) -> T:
-        """Read this; where memory is short anew, without readers. Raises: duckdb.Error, as the work does."""
-        try:
-            return work()
-        except duckdb.Error as error:
-            if not self._is_helped(error):
-                raise
-            with self._alone():
+        """Read this, or fold the log; where memory is short anew, without readers. Raises: StoreError."""
+        with translated(self.path):
+            try:
                 return work()
+            except duckdb.Error as error:
+                if not self._is_helped(error):
+                    raise
+                with self._alone():
+                    return work()
 
     def write(self, work: Callable[[], None], was_done: Callable[[], bool]) -> None:
-        """Do this in one transaction; where memory is short anew, without readers.
+        """Do this in one transaction while `held`; where memory is short anew, without readers.
 
         `was_done` takes back what failed. What fails after a commit is not taken back: then it was done.
         Raises: duckdb.Error, as the work does.
