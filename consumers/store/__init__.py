@@ -7,7 +7,7 @@ a cache of it: when a commit fails the process ends, and the next one starts fro
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from consumers import crash
 from consumers.ports import Position
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from monitor.events import Partition
     from monitor.pipeline import Step
     from monitor.state import Limits, State
-
-    T = TypeVar("T")
 
 CHECKPOINT_BYTES = 40 << 20
 

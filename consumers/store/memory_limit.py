@@ -8,7 +8,9 @@ the last checkpoint, and room for a vector of large values: DuckDB reads and fol
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,7 @@ _PER_WAITING_BYTE = 3
 _LARGE = 4_096
 _STEP = 16_000_000
 _RESERVE = 256_000_000
+_KEPT_S = 10.0
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
@@ -95,8 +98,8 @@ class MemoryLimit:
         # The limit is the instance's; who holds the store for writing may set it, and who borrows.
         self._db = db.cursor()
         self._lock = threading.Lock()
-        self._lent: dict[str, int] = {}
-        self._is_fixed = is_fixed
+        self._lent: dict[str, tuple[int, float]] = {}
+        self._is_fixed, self._is_closed = is_fixed, False
         self._row_count, self._large = files.row_count, Large()
         self._logged, self._unlogged = files.held_bytes, 0
         self._waiting = 0
@@ -113,6 +116,8 @@ class MemoryLimit:
     def is_short(self) -> bool:
         """Whether so much is held that cannot be evicted that a writer might lack it. From any thread."""
         with self._lock:
+            if self._is_closed:
+                return False
             ((held,),) = self._db.execute("EXECUTE held").fetchall()
         return int(held) > max(self._limit // 3, self._limit - _RESERVE)
 
@@ -140,26 +145,43 @@ class MemoryLimit:
         self._set()
 
     def lend(self, borrower: str, byte_count: int) -> None:
-        """So many bytes more are used beside the writer. From any thread."""
-        self._lent[borrower] = byte_count
+        """So many bytes more are used beside the writer; with 0, no longer. From any thread.
+
+        They are kept for a while then: to set a limit takes milliseconds, and the next query is near.
+        """
+        if byte_count:
+            self._lent[borrower] = (byte_count, math.inf)
+        elif borrower in self._lent:
+            self._lent[borrower] = (self._lent[borrower][0], time.monotonic() + _KEPT_S)
         self._set()
 
     def close(self) -> None:
         """Let go of the database."""
         with self._lock:
             self._db.close()
-            self._is_fixed = True
+            self._is_closed = True
+
+    def _needed(self) -> int:
+        now = time.monotonic()
+        lent = sum(byte_count for byte_count, until in self._lent.copy().values() if until > now)
+        held = self._logged + self._unlogged
+        waiting = self._waiting * _PER_WAITING_BYTE
+        return needed_bytes(self._row_count, held, self._large) + waiting + lent
 
     def _set(self) -> None:
-        held = self._logged + self._unlogged
+        if self._is_fixed or self._is_right(self._needed()):
+            return
         with self._lock:
-            needed = needed_bytes(self._row_count, held, self._large)
-            needed += self._waiting * _PER_WAITING_BYTE + sum(self._lent.values())
-            if not self._is_fixed and not needed <= self._limit <= needed + 2 * _STEP:
-                # A lower one is refused while more than that is in use: then it stays as it is.
-                with contextlib.suppress(duckdb.OutOfMemoryException):
-                    self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
-                    self._limit = needed + _STEP
+            needed = self._needed()
+            if self._is_closed or self._is_right(needed):
+                return
+            # A lower one is refused while more than that is in use: then it stays as it is.
+            with contextlib.suppress(duckdb.OutOfMemoryException):
+                self._db.execute(f"SET memory_limit = '{needed + _STEP}B'")
+                self._limit = needed + _STEP
+
+    def _is_right(self, needed: int) -> bool:
+        return needed <= self._limit <= needed + 2 * _STEP
 
 
 def _limit_of(db: duckdb.DuckDBPyConnection) -> int:

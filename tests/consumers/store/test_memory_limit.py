@@ -3,6 +3,7 @@ from __future__ import annotations
 import duckdb
 
 from consumers.arrow import pa
+from consumers.store import memory_limit as module
 from consumers.store.memory_limit import Files, Large, MemoryLimit, large_in, needed_bytes
 from tests.consumers.stored import query, write_jsonl
 from tests.consumers.terminal import run_apart
@@ -42,6 +43,21 @@ def test_what_is_in_use_stays():
         assert limit_mb(db) > 900
         db.execute("DROP TABLE t")
         memory.release()
+        assert limit_mb(db) < 100
+
+
+def test_what_was_lent_is_kept_for_a_while(monkeypatch):
+    """The limit is not set twice for each query: it goes down with the first commit some seconds later."""
+    with duckdb.connect(config={"memory_limit": "1GB"}) as db:
+        memory = MemoryLimit(db, Files(0, 0), is_fixed=False)
+        memory.lend("queries", 500_000_000)
+        assert limit_mb(db) > 500
+        memory.lend("queries", 0)
+        memory.fit(0, Large())
+        assert limit_mb(db) > 500
+        late = module.time.monotonic() + 60
+        monkeypatch.setattr(module.time, "monotonic", lambda: late)
+        memory.fit(0, Large())
         assert limit_mb(db) < 100
 
 
