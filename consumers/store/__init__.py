@@ -160,6 +160,7 @@ class Store:
             self._committer.remember(state, class_count=len(load.column(self._db, sql.CLASSES)))
             self._committer.write_names(state)
             self._db.execute("COMMIT")
+            self._has_committed()
         self._committer.remember(state, class_count=len(state.classes))
         return state
 
