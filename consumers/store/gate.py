@@ -199,7 +199,10 @@ class Gate:
         """
         end = None if limits.seconds is None else time.monotonic() + limits.seconds
         while wait([done], _WATCH_S).not_done:
-            if end is not None and time.monotonic() > end:
+            if waiting.why:
+                # An interrupt that comes between two statements is lost.
+                waiting.end(waiting.why)
+            elif end is not None and time.monotonic() > end:
                 waiting.end(time_up(limits))
             elif self._memory.is_short():
                 waiting.end(TooLarge("the query needs too much memory; ask for less at a time"))

@@ -20,7 +20,7 @@ class Waiting:
     """Somebody who waits for an answer; `leave` it where nobody does any more. From any thread."""
 
     def __init__(self) -> None:
-        self._why: LabelwatchError | None = None
+        self.why: LabelwatchError | None = None
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._lock = threading.Lock()
 
@@ -31,7 +31,7 @@ class Waiting:
     def end(self, why: LabelwatchError) -> None:
         """The same, for this reason; the first one stays."""
         with self._lock:
-            self._why = self._why or why
+            self.why = self.why or why
             if self._cursor is not None:
                 self._cursor.interrupt()
 
@@ -41,11 +41,11 @@ class Waiting:
         with self._lock:
             self._cursor = cursor
         try:
-            if self._why:
-                raise self._why
+            if self.why:
+                raise self.why
             yield
         except Stopped as stopped:
-            raise self._why or stopped from None
+            raise self.why or stopped from None
         finally:
             with self._lock:
                 self._cursor = None
