@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check demo bench torture lock clean
+.PHONY: help setup test check demo docs bench torture lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ check: $(INSTALLED)  ## lint, format, types, import rules, then the tests with c
 
 demo: $(INSTALLED)  ## watch a made-up stream once, without Kafka
 	$(BIN)/labelwatch demo --once
+
+docs: $(INSTALLED)  ## refresh what docs/ shows of the code: settings, views
+	$(BIN)/python docs/generate.py
 
 bench: $(INSTALLED)  ## run the benchmarks
 	$(BIN)/python -m benchmarks

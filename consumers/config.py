@@ -101,9 +101,9 @@ class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the metrics show."""
 
     annotators: Literal["off", "capped", "hashed"] = "capped"
-    """Whether 100 annotators have series of their own: none, under their names, or under hashes of these."""
+    """Whether 100 annotators have series of their own: none (off), under names, or under hashes of names."""
     salt: Name | None = None
-    """What names are hashed with; better in LABELWATCH_METRICS__SALT than in a file."""
+    """What names are hashed with (HMAC-SHA-256); better in LABELWATCH_METRICS__SALT than in a file."""
 
 
 _SECTIONS = {"kafka": KafkaSettings, "http": HttpSettings, "metrics": MetricsSettings}
@@ -116,13 +116,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: Name = "labelwatch.duckdb"
     """Path of the database."""
     classes: Annotated[list[Name], Meta(min_length=2)] | None = None
-    """The class list; unset: as declared by events, or discovered. Shapes state."""
+    """The classes, in the order of lists of probabilities; unset: as events have them. Shapes the store."""
     collision: Literal["cleanlab", "paper"] | None = None
-    """The suggested label where several classes are confident; default cleanlab. Shapes state."""
+    """The suggested label where several classes are confident; default cleanlab. Shapes the store."""
     tombstone_key: Literal["example_id", "annotation_id"] | None = None
-    """What a Kafka tombstone deletes; default example_id. Shapes state."""
+    """What a Kafka tombstone deletes; default example_id. Shapes the store."""
     fields: dict[str, str] | None = None
-    """Field → dotted path in the sender's records. Shapes state."""
+    """Field → dotted path in the sender's records. Shapes the store."""
     batch_size_max: Positive = 20_480
     """Records in one transaction at the most."""
     value_bytes_max: Positive = 8 << 20
@@ -132,7 +132,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unlabelled_max: Positive = 5_000_000
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name | None = None
-    """DuckDB's memory; unset: some 60 MB and 24 bytes an annotation, and 256 MB while others ask."""
+    """DuckDB's memory, like 2GB; unset: some 60 MB, 24 bytes an annotation, and 256 MB while others ask."""
     checkpoint_bytes: Positive = 40 << 20
     """Bytes of write-ahead log above which it is folded into the database."""
     mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30

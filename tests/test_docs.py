@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from consumers import config
-from consumers.config import HttpSettings, KafkaSettings
+from docs.generate import refreshed, sections, views
 
+ADDRESS = "127.0.0.1:8711"
+STARTED_S = 60
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _KAFKA = re.compile(r"--topic|kafka-")
-_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+_LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 
 
 def sessions(text, *, with_kafka):
@@ -47,23 +47,54 @@ def pattern_of(lines):
 
 
 def check_commands(document, cwd, *, paths=(), environment=None, with_kafka):
-    """Run what a document shows, one after the other, and compare."""
+    """Run what a document shows, one after the other, and compare; what ends with & runs on until the end."""
     path = os.pathsep.join(
         [*map(str, paths), str(Path(sys.executable).parent), os.environ["PATH"]]
     )
-    known = {"PATH": path, "HOME": str(cwd), "LANG": "C.UTF-8"}
-    for command, shown in sessions(document.read_text("utf-8"), with_kafka=with_kafka):
-        done = subprocess.run(
-            ["bash", "-c", command],
+    known = {"PATH": path, "HOME": str(cwd), "LANG": "C.UTF-8"} | (environment or {})
+    with contextlib.ExitStack() as stack:
+        address = ADDRESS
+        for command, shown in sessions(document.read_text("utf-8"), with_kafka=with_kafka):
+            if command.endswith("&"):
+                address = stack.enter_context(monitor(command, cwd, known))
+                continue
+            done = subprocess.run(
+                ["bash", "-c", command.replace(ADDRESS, address)],
+                cwd=cwd,
+                env=known,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+            assert pattern_of(shown).fullmatch(done.stdout), f"$ {command}\n{done.stdout}"
+
+
+@contextlib.contextmanager
+def monitor(command, cwd, environment):
+    """The address of a monitor that a command starts, once it has caught up."""
+    log = cwd / "monitor.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            ["bash", "-c", f"exec {command.removesuffix('&')}"],
             cwd=cwd,
-            env=known | (environment or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
-        assert pattern_of(shown).fullmatch(done.stdout), f"$ {command}\n{done.stdout}"
+            env=environment | {"LABELWATCH_LOG_LEVEL": "info"},
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            deadline = time.monotonic() + STARTED_S
+            while "caught up" not in (said := log.read_text("utf-8")):
+                assert process.poll() is None, said
+                assert time.monotonic() < deadline, said
+                time.sleep(0.1)
+            (lock,) = (each for each in cwd.glob("*.lock") if each.stat().st_size)
+            yield json.loads(lock.read_text("utf-8"))["url"].removeprefix("http://")
+        finally:
+            process.terminate()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -74,33 +105,33 @@ def test_commands_in_documents_do_what_is_shown(document, tmp_path):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_in_documents_lead_somewhere(document):
-    """Every relative link names a file that exists."""
-    for target in _LINK.findall(document.read_text("utf-8")):
-        assert (document.parent / target).exists(), target
+    """Every relative link names a file that exists, and a heading that stands in it."""
+    for file, _, anchor in (
+        link.partition("#") for link in _LINK.findall(document.read_text("utf-8"))
+    ):
+        target = document.parent / file if file else document
+        assert target.exists(), file
+        assert not anchor or anchor in anchors(target), f"{file}#{anchor}"
 
 
-def rows(section):
-    """The table of settings as it must stand in the page, from the class that defines them."""
-    tree = ast.parse(inspect.getsource(config))
-    (body,) = [n.body for n in tree.body if getattr(n, "name", "") == section.__name__]
-    names = [n.target.id if isinstance(n, ast.AnnAssign) else None for n in body]
-    texts = {
-        name: after.value.value
-        for name, after in zip(names, body[1:], strict=False)
-        if name is not None
-    }
-    for field in msgspec.structs.fields(section):
-        default = [] if field.default_factory is list else field.default
-        shown = "" if default is None else f"`{json.dumps(default)}`"
-        yield f"| `{field.name}` | {shown} | {texts[field.name]} |".replace("|  |", "| |")
+def anchors(page):
+    """The anchors of a page's headings, as forges make them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
-@pytest.mark.parametrize(
-    ("page", "section"), [("kafka.md", KafkaSettings), ("http.md", HttpSettings)]
-)
-def test_every_setting_stands_in_the_page(page, section):
-    """The table of settings is that of the code: names, defaults and texts, in order."""
-    lines = (ROOT / "docs" / page).read_text("utf-8").splitlines()
-    start = lines.index("| setting | default | meaning |") + 2
-    table = lines[start : lines.index("", start)]
-    assert table == list(rows(section))
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_pages_show_what_the_code_says(document):
+    """What `make docs` writes into a page stands there: settings, and views with their columns."""
+    page = document.read_text("utf-8")
+    assert refreshed(page) == page, "run `make docs`"
+
+
+def test_every_setting_and_every_view_has_a_place():
+    """No table of settings and no view is missing from its page."""
+    for name, kind, known in (
+        ("configuration.md", "settings", sections()),
+        ("views.md", "view", views()),
+    ):
+        places = re.findall(rf"<!-- {kind}: (\w+) -->", (ROOT / "docs" / name).read_text("utf-8"))
+        assert sorted(places) == sorted(known)

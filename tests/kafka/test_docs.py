@@ -18,7 +18,7 @@ def tools(broker, tmp_path):
     """A folder for PATH with Kafka's own tools, as far as the documents use them."""
     folder = tmp_path / "tools"
     folder.mkdir()
-    for name in ("kafka-topics.sh", "kafka-console-producer.sh"):
+    for name in ("kafka-topics.sh", "kafka-console-producer.sh", "kafka-delete-records.sh"):
         call = shlex.join([sys.executable, str(SENDERS), broker.servers, name])
         (folder / name).write_text(f'#!/bin/sh\nexport PYTHONPATH={ROOT}\nexec {call} "$@"\n')
         (folder / name).chmod(0o755)

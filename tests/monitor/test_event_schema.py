@@ -155,11 +155,30 @@ def test_the_schema_catches_what_a_schema_can_express(damage):
     assert not isinstance(decode({**GOOD, **damage}), Event)
 
 
-def test_the_reference_is_complete():
-    """docs/events.md explains every field, every alias, every type and every reason."""
+def table(heading):
+    """The cells of the first table below a heading of docs/events.md, without its own heading."""
     page = (DOCS / "events.md").read_text(encoding="utf-8")
-    for name in (*Event.__struct_fields__, *ALIASES, *EventType, *Reason):
-        assert f"`{name}`" in page
+    section = page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines[2:]]
+
+
+def test_the_reference_has_every_field():
+    """The table of fields is that of the code: names in order, each with its aliases."""
+    aliases = {name: [] for name in Event.__struct_fields__}
+    for alias, name in ALIASES.items():
+        aliases[name].append(f"`{alias}`")
+    shown = [(name, also) for name, also, *_ in table("Fields")]
+    assert shown == [(f"`{name}`", ", ".join(each)) for name, each in aliases.items()]
+    assert all(kind and meaning for _, _, kind, meaning in table("Fields"))
+
+
+def test_the_reference_has_every_type_and_reason():
+    """Types and reasons are those of the code, each reason with a cause and a fix."""
+    assert [name for name, *_ in table("Types")] == [f"`{each}`" for each in EventType]
+    reasons = table("Dead letters")
+    assert sorted(name for name, *_ in reasons) == sorted(f"`{each}`" for each in Reason)
+    assert all(cause and fix for _, cause, fix in reasons)
 
 
 def test_the_examples_of_the_reference_are_events():
