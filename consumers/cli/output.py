@@ -48,7 +48,8 @@ def show(result: Result, style: str | None) -> None:
     """Print a result on stdout."""
     style = style or ("table" if sys.stdout.isatty() else "csv")
     if style == "json":
-        rows = [dict(zip(result.columns, map(plain, row), strict=True)) for row in result.rows]
+        names = _unique(result.columns)
+        rows = [dict(zip(names, map(plain, row), strict=True)) for row in result.rows]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif style == "csv":
         write_csv(sys.stdout, result.columns, result.rows)
@@ -71,6 +72,24 @@ def show_table(
         table.add_row(*(Text(_short(value)) for value in row))
     console = Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=False)
     console.print(table)
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names of columns, of which repeated ones get _1, _2, …, as DuckDB names those of a subquery.
+
+    >>> _unique(["a", "a", "b"])
+    ['a', 'a_1', 'b']
+    """
+    found: list[str] = []
+    counts: dict[str, int] = {}
+    for name in names:
+        made, key = name, name.lower()
+        while made.lower() in counts:
+            made = f"{name}_{counts[key]}"
+            counts[key] += 1
+        counts[made.lower()] = 1
+        found.append(made)
+    return found
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - whatever DuckDB returns
