@@ -18,6 +18,8 @@ def tuned() -> Iterator[None]:
     """Look for garbage cycles seldom: a batch is tens of thousands of objects without any."""
     thresholds = gc.get_threshold()
     gc.set_threshold(*_THRESHOLDS)
+    # What imports have made is never garbage.
+    gc.freeze()
     try:
         yield
     finally:

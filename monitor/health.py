@@ -67,7 +67,7 @@ class Health:
     """The health of the labels of one stratum that has annotations.
 
     `calibrated_joint`: the confident joint as counts of all annotations, rows given, columns true.
-    `joint`: the same as probabilities. `estimated_error_count`: annotations off its diagonal.
+    `joint`: the same as probabilities. `estimated_error_count`: see `count_wrong`.
     """
 
     annotation_count: int
@@ -101,7 +101,7 @@ def assess(confident_joint: Counts, label_count: Counts, label_issue_count: Coun
         int(label_issue_count.sum()),
         calibrated,
         joint,
-        int((annotation_count * (1 - joint.trace())).round()),
+        count_wrong(calibrated),
         estimate_latent(calibrated, label_count),
         class_quality(joint, annotation_count),
     )
@@ -124,6 +124,17 @@ def calibrate(confident_joint: Counts, label_count: Counts) -> Counts:
     scaled = (floored.T / row_sums * label_count).T
     scaled = scaled / max(scaled.sum(), _TINY) * label_count.sum()
     return np.array([_rounded(row) for row in scaled])
+
+
+def count_wrong(calibrated_joint: Counts) -> int:
+    """Estimated annotations whose given label is not the true one: those off the diagonal.
+
+    Source: cleanlab.dataset.overall_label_health_score of a joint; its score is the other share.
+
+    >>> count_wrong(np.array([[2, 2], [1, 3]]))
+    3
+    """
+    return int(calibrated_joint.sum() - calibrated_joint.trace())
 
 
 def _rounded(row: Probabilities) -> Counts:

@@ -5,17 +5,45 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from importlib import import_module
+from typing import Final
 
 import click
 
 from consumers import logs
-from consumers.cli import ask, doctor, feed, follow, health, letters, send, snapshot
 from consumers.errors import LabelwatchError
 
 BUG = 70
+MODULES: Final = {
+    "feed": ("replay", "validate", "check-config", "rebuild", "demo"),
+    "follow": ("run",),
+    "ask": ("sql", "flags", "explain", "export"),
+    "health": ("health",),
+    "letters": ("dead-letters",),
+    "snapshot": ("snapshot",),
+    "send": ("send",),
+    "doctor": ("doctor",),
+}
+"""Where each command is."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands. A module is imported when one of its commands is asked for: none pays for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click calls it
+        return sorted(name for names in MODULES.values() for name in names)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        for module, names in MODULES.items():
+            if cmd_name in names:
+                commands: tuple[click.Command, ...] = import_module(
+                    f"{__name__}.{module}"
+                ).COMMANDS
+                return next(each for each in commands if each.name == cmd_name)
+        return None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="labelwatch")
 def labelwatch() -> None:
     """Watch the quality of labels as they are made.
@@ -23,20 +51,6 @@ def labelwatch() -> None:
     Exit codes: 0 done, 1 done but records were rejected (--strict), 2 usage or configuration, 3
     store, 4 source, 70 a bug.
     """
-
-
-COMMANDS = (
-    *feed.COMMANDS,
-    *follow.COMMANDS,
-    *ask.COMMANDS,
-    *health.COMMANDS,
-    *letters.COMMANDS,
-    *snapshot.COMMANDS,
-    *send.COMMANDS,
-    *doctor.COMMANDS,
-)
-for command in COMMANDS:
-    labelwatch.add_command(command)
 
 
 def main() -> None:

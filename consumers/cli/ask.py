@@ -9,7 +9,7 @@ import click
 from consumers.batch import FILTERS, filtered_ids
 from consumers.cli.explanation import explain_example
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
-from consumers.cli.remote import open_reader, url_option
+from consumers.cli.reading import open_reader, url_option
 from consumers.export import WHATS, export_to
 
 _FLAGS = """

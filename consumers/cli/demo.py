@@ -12,7 +12,8 @@ import click
 import msgspec
 import numpy as np
 
-from consumers.cli.output import show, show_table, tell
+from consumers.cli.output import show, tell
+from consumers.cli.table import show_table
 from consumers.config import Settings
 from consumers.files import FileSource
 from consumers.loop import Breaker, run

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from consumers import logs
-from consumers.cli.demo import run_demo
 from consumers.cli.feeding import (
     classes_option,
     config_option,
@@ -135,6 +134,9 @@ def demo(*, once: bool, store: str | None) -> None:
     """Handwritten digits with planted label errors: what labelwatch finds, and how much of it is right."""
     if not once:
         raise UsageError("demo: only `labelwatch demo --once` exists so far")
+    # It needs more than the other commands here.
+    from consumers.cli.demo import run_demo  # noqa: PLC0415 - as above
+
     run_demo(store)
 
 

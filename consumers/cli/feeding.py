@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
-from rich.console import Console
 
 from consumers import logs
 from consumers.board import Board
@@ -29,6 +28,8 @@ from consumers.wiring import open_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from rich.status import Status
 
     from consumers.config import Settings
     from consumers.http.server import Server
@@ -158,7 +159,7 @@ class _Progress:
         self._observer = observer
         self._every_s = settings.parity_every_s
         self._checked_at = self._started_at = time.monotonic()
-        self._status = Console(stderr=True).status("reading …") if sys.stderr.isatty() else None
+        self._status = _spinner() if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         if self._status:
@@ -185,6 +186,13 @@ class _Progress:
                 self._observer.recounted(is_equal=wrong == 0)
             assert wrong == 0, f"{wrong} cells differ from a recount; run `labelwatch rebuild`"
             self._checked_at = time.monotonic()
+
+
+def _spinner() -> Status:
+    # rich takes long to import, which only somebody who looks should pay for.
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    return Console(stderr=True).status("reading …")
 
 
 def _summary(line: Line, totals: Totals) -> str:

@@ -11,7 +11,7 @@ import click
 from consumers.batch import OverlapRow, overlaps
 from consumers.cli.ask import store_option
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
-from consumers.cli.remote import open_reader, url_option
+from consumers.cli.reading import open_reader, url_option
 from consumers.health import QUERY, CellRow, ClassRow, Stratum, document, strata_of
 from consumers.store.read import Result
 

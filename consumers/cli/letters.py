@@ -12,7 +12,7 @@ import click
 
 from consumers.cli.feeding import config_option, store_option, store_settings
 from consumers.cli.output import format_option, limit_option, row_limit, show, tell
-from consumers.cli.remote import open_reader, url_option
+from consumers.cli.reading import open_reader, url_option
 from consumers.errors import UsageError
 from consumers.loop import redrive
 from consumers.wiring import open_line

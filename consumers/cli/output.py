@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from consumers.values import cell, plain, write_csv
+from consumers.values import plain, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from consumers.store.read import Result
 
 FORMATS = ("table", "json", "csv")
-_CELL_MAX = 60
 _SHOWN_MAX = 50
 
 format_option = click.option(
@@ -48,39 +44,31 @@ def show(result: Result, style: str | None) -> None:
     """Print a result on stdout."""
     style = style or ("table" if sys.stdout.isatty() else "csv")
     if style == "json":
-        rows = [dict(zip(result.columns, map(plain, row), strict=True)) for row in result.rows]
+        names = _unique(result.columns)
+        rows = [dict(zip(names, map(plain, row), strict=True)) for row in result.rows]
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
     elif style == "csv":
         write_csv(sys.stdout, result.columns, result.rows)
     else:
+        # rich takes long to import, which no program should pay for.
+        from consumers.cli.table import show_table  # noqa: PLC0415 - as above
+
         show_table(result.columns, result.rows)
 
 
-def show_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None
-) -> None:
-    """Print rows as a table, on a terminal in its width, in a pipe as wide as they are."""
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    rows = [[plain(value) for value in row] for row in rows]
-    for i, column in enumerate(columns):
-        is_number = any(
-            isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows
-        )
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_short(value)) for value in row))
-    console = Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=False)
-    console.print(table)
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names of columns, of which repeated ones get _1, _2, …, as DuckDB names those of a subquery.
 
-
-def _short(value: Any) -> str:  # noqa: ANN401 - whatever DuckDB returns
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list) and value and all(isinstance(each, float) for each in value):
-        value = [round(each, 3) for each in value]
-    text = str(cell(value))
-    # Control characters, such as the separator of default ids, would garble the terminal.
-    text = "".join(c if c.isprintable() else "·" for c in text)
-    return text if len(text) <= _CELL_MAX else text[: _CELL_MAX - 1] + "…"
+    >>> _unique(["a", "a", "b"])
+    ['a', 'a_1', 'b']
+    """
+    found: list[str] = []
+    counts: dict[str, int] = {}
+    for name in names:
+        made, key = name, name.lower()
+        while made.lower() in counts:
+            made = f"{name}_{counts[key]}"
+            counts[key] += 1
+        counts[made.lower()] = 1
+        found.append(made)
+    return found

@@ -7,16 +7,11 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import click
-
 from consumers.arrow import pa
-from consumers.config import read_settings
-from consumers.errors import StoreError, StoreLocked, UsageError
-from consumers.store.lock import url_of
-from consumers.store.read import Reader, Result
+from consumers.errors import StoreError, UsageError
+from consumers.store.read import Result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,12 +21,6 @@ _ALL = (1 << 53) - 1
 _JSON, _ARROW = "application/json", "application/vnd.apache.arrow.stream"
 _UNAUTHORISED = 401
 _BAD_REQUESTS = range(400, 500)
-
-url_option = click.option(
-    "--url",
-    metavar="URL",
-    help="Ask this monitor; by default the one that holds the store, if any.",
-)
 
 
 class Remote:
@@ -99,18 +88,3 @@ def _revived(kind: str, value: Any) -> Any:  # noqa: ANN401 - JSON
             # Beyond the years that Python knows.
             return value
     return value
-
-
-def open_reader(store: str | None, url: str | None = None) -> Reader | Remote:
-    """The store, for reading: the monitor that holds it, else its file. Raises: LabelwatchError."""
-    settings = read_settings(None, {"store": store})
-    if url is not None:
-        return Remote(url, settings.http.token)
-    path = Path(settings.store)
-    try:
-        return Reader(path)
-    except StoreLocked:
-        held_at = url_of(path)
-        if held_at is None:
-            raise
-        return Remote(held_at, settings.http.token)

@@ -4,6 +4,7 @@ checks.py    one line of the answer
 packages.py  what is installed
 stores.py    the database and its disk
 topics.py    the broker and its topics
+outputs.py   the topics that are written to
 clock.py     this machine's clock against what others say
 
 Each gathers facts first; what they mean is decided by functions of those facts alone.

@@ -48,3 +48,8 @@ def fault(name: str, error: LabelwatchError) -> Check:
 def exit_code_of(checks: Iterable[Check]) -> int:
     """That of the first fault; 0 where there is none."""
     return next((each.exit_code for each in checks if each.verdict is Verdict.FAULT), 0)
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of something, for a person."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.doctor.checks import fault, ok, warning
+from consumers.doctor.checks import counted, fault, ok, warning
+from consumers.doctor.outputs import check_outputs
 from consumers.errors import LabelwatchError, SourceError
 from consumers.kafka.clients import connector
 from consumers.kafka.survey import Survey, TopicFacts
@@ -58,6 +59,7 @@ def _with_topics(
             offsets = {place: position.next_offset for place, position in own.items()}
             found.append(judge_offsets(name, facts, offsets, refusal))
     found.append(judge_group(settings.group_id, all_facts))
+    found += check_outputs(settings)
     times = [facts.newest_us for facts in all_facts if facts.newest_us is not None]
     return found, max(times, default=None)
 
@@ -66,7 +68,7 @@ def judge_topic(name: str, facts: TopicFacts) -> Check:
     """Whether there are records that can be read."""
     called = f"topic {name}"
     held = sum(each.end - each.beginning for each in facts.extents.values())
-    text = f"{_counted(len(facts.extents), 'partition')}, {held:,} offsets"
+    text = f"{counted(len(facts.extents), 'partition')}, {held:,} offsets"
     if facts.damage:
         return warning(called, f"{text}; {facts.damage}; look at the broker's disks and its log")
     if facts.newest_us is not None and facts.newest_us <= 0:
@@ -98,7 +100,7 @@ def judge_group(group_id: str | None, topics: list[TopicFacts]) -> Check:
         return warning("group", text)
     told = sum(len(facts.told or ()) for facts in topics)
     count = sum(len(facts.extents) for facts in topics)
-    return ok("group", f"{group_id}: lag tools see {told} of {_counted(count, 'partition')}")
+    return ok("group", f"{group_id}: lag tools see {told} of {counted(count, 'partition')}")
 
 
 def _lag(name: str, facts: TopicFacts, offsets: Mapping[Partition, int], who: str) -> Check:
@@ -126,7 +128,3 @@ def _spoken(settings: KafkaSettings) -> str:
     if not settings.security_protocol.startswith("SASL"):
         return settings.security_protocol
     return f"{settings.security_protocol}, {settings.sasl_mechanism} as {settings.sasl_username}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'s' * (count != 1)}"

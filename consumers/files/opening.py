@@ -11,7 +11,6 @@ from consumers.files.blocks import GZIP_MAGIC, FileBlocks, head
 from consumers.files.csv_rows import CsvReader
 from consumers.files.jsonl import JsonlReader
 from consumers.files.lines import WholeLines
-from consumers.files.parquet import ParquetReader
 
 if TYPE_CHECKING:
     from consumers.files.chunk import Reader, ReadSettings
@@ -42,6 +41,9 @@ def open_reader(path: str, settings: ReadSettings) -> Reader:
     beginning = head(path, _HEAD_BYTES)
     _refuse_foreign(path, beginning)
     if beginning.startswith(PARQUET_MAGIC) or _PARQUET_NAME.search(path):
+        # pyarrow's part for Parquet takes long to import, which other formats need not pay for.
+        from consumers.files.parquet import ParquetReader  # noqa: PLC0415 - as above
+
         return ParquetReader(path, settings)
     if not beginning.startswith(GZIP_MAGIC) and _JSON_NAME.search(path):
         _refuse_one_document(path, beginning)

@@ -12,6 +12,7 @@ records.py     records that stand for what cannot be read
 committer.py   offsets for lag tools
 publisher.py   an output topic
 survey.py      what is there, for `labelwatch doctor`
+outputs.py     what output topics are like, for the same
 watchdog.py    ends a process whose client never returns
 """
 

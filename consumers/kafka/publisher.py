@@ -87,10 +87,7 @@ class KafkaPublisher:
             self._producer.partitions_for(self._topic)
         except KafkaTimeoutError as error:
             self.close()
-            raise SourceError(
-                f"topic {self._topic} does not exist, but {self._setting} names it; create it, or leave the "
-                "setting out"
-            ) from error
+            raise missing(self._topic, self._setting) from error
         self._producer.config["max_block_ms"] = BLOCK_MS
 
     def _send(self) -> None:
@@ -131,6 +128,13 @@ class KafkaPublisher:
         if self._has_failed:
             self._has_failed = False
             log.warning("topic %s is written to again", self._topic)
+
+
+def missing(topic: str, setting: str) -> SourceError:
+    """An output topic that is not there; `setting` names it."""
+    return SourceError(
+        f"topic {topic} does not exist, but {setting} names it; create it, or leave the setting out"
+    )
 
 
 def _producer(settings: KafkaSettings, block_ms: int) -> Any:  # noqa: ANN401 - untyped library

@@ -15,8 +15,8 @@ from consumers.metrics.definitions import (
 )
 from consumers.metrics.names import folded
 from consumers.metrics.series import Reading
+from monitor.health import calibrate, count_wrong
 from monitor.statistics.class_statistics import ClassStatistics
-from monitor.statistics.label_errors import expected_errors
 from monitor.units import UNIT
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Snapshot:
     """The statistics as of a commit. The list of names may have grown since; its beginning stays."""
 
     classes: Sequence[str]
+    class_count: int
     strata: tuple[Stratum, ...]
     pending_annotations: int
     pending_predictions: int
@@ -45,6 +46,7 @@ class Snapshot:
         ledger = state.ledger
         return Snapshot(
             state.classes.names,
+            len(state.classes),
             tuple((each.statistics, each.joint, each.issue_count) for each in strata),
             ledger.pending_count,
             ledger.predicted_count - ledger.labelled_count,
@@ -61,10 +63,7 @@ class Snapshot:
         yield Reading(LABEL_ISSUES, (), float(issues))
         active = sum(bool(statistics.count.any()) for statistics, _, _ in self.strata)
         yield Reading(MODEL_VERSIONS, (), float(active))
-        wrong = sum(
-            expected_errors(statistics.count, joint) for statistics, joint, _ in self.strata
-        )
-        yield Reading(ERROR_RATIO, (), wrong / max(count, 1))
+        yield Reading(ERROR_RATIO, (), self._wrong_count() / max(count, 1))
         totals = folded(self.classes, (pooled.self_confidence_sum / UNIT).tolist())
         for name, labels in folded(self.classes, pooled.count.tolist()).items():
             if labels:
@@ -72,8 +71,15 @@ class Snapshot:
 
     def _pooled(self) -> ClassStatistics:
         """The statistics of all model versions together."""
-        width = max((statistics.count.size for statistics, _, _ in self.strata), default=0)
-        pooled = ClassStatistics.empty(width)
+        pooled = ClassStatistics.empty(self.class_count)
         for statistics, _, _ in self.strata:
-            pooled = pooled.merge(statistics.widen(width))
+            pooled = pooled.merge(statistics.widen(self.class_count))
         return pooled
+
+    def _wrong_count(self) -> int:
+        """The estimates of all model versions together: each is what `labelwatch health` says of it."""
+        width = self.class_count
+        return sum(
+            count_wrong(calibrate(joint.widen(width).count, statistics.widen(width).count))
+            for statistics, joint, _ in self.strata
+        )

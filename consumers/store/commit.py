@@ -193,7 +193,7 @@ class Committer:
             self._tables.delete(sql.DELETE_FLAGS, goes, str(flags.kind))
             self._tables.insert("flag", comes)
             self._tables.insert("finding", rows.finding_table(flags, txn_id))
-        for number in state.label_issues.verdicts.strata:
+        for number in state.label_issues.strata_touched:
             self._write_stratum(number, state)
 
     def _write_stratum(self, number: int, state: State) -> None:

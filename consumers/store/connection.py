@@ -22,7 +22,8 @@ BLOCK_BYTES = (
 )
 NAME = "labelwatch"
 _NEVER = "1TB"
-_NO_ROOM = re.compile(r"No space left|File too large|Could not write", re.IGNORECASE)
+_NO_ROOM = re.compile(r"No space left|File too large|quota exceeded", re.IGNORECASE)
+_NOT_WRITTEN = re.compile(r"Could not (write|fsync|truncate)", re.IGNORECASE)
 # DuckDB's buffer manager ends its texts with (307.7 MiB/309.9 MiB used).
 _NO_MEMORY = re.compile(r"Out of Memory|bad allocation|\(\S+ \w+/\S+ \w+ used\)", re.IGNORECASE)
 _OFF = (
@@ -110,15 +111,10 @@ def translated(path: Path) -> Iterator[None]:
             ) from error
         if "Conflicting lock" in text or "Could not set lock" in text:
             raise StoreLocked(str(path), _holder(path, str(error))) from error
-        if lacks_memory(text):
+        if why := _not_stored(text):
+            what, mending = why
             raise StoreError(
-                f"{path}: DuckDB ran out of memory ({text}). The last batch was not stored, nothing is "
-                "lost: raise memory_limit and start again"
-            ) from error
-        if _NO_ROOM.search(text) or "failed to commit" in text.lower():
-            raise StoreError(
-                f"{path}: the disk is full ({text}). The last batch was not stored, nothing is lost: "
-                "make room and start again"
+                f"{path}: {what} ({text}). The last batch was not stored, nothing is lost: {mending}"
             ) from error
         # A damaged log is told by an error that is nothing but duckdb.Error.
         if type(error) is duckdb.Error or isinstance(error, _DAMAGE):
@@ -131,7 +127,21 @@ def translated(path: Path) -> Iterator[None]:
 
 def lacks_memory(text: str) -> bool:
     """Whether it was memory that did not suffice. The type of an error does not say what ended a commit."""
-    return _NO_MEMORY.search(text) is not None and _NO_ROOM.search(text) is None
+    is_of_disk = _NO_ROOM.search(text) or _NOT_WRITTEN.search(text)
+    return _NO_MEMORY.search(text) is not None and not is_of_disk
+
+
+def _not_stored(text: str) -> tuple[str, str] | None:
+    """What kept a transaction from being stored, as far as the text says, and what to do; else None."""
+    if lacks_memory(text):
+        return "DuckDB ran out of memory", "raise memory_limit and start again"
+    if _NO_ROOM.search(text):
+        return "the disk is full", "make room and start again"
+    if _NOT_WRITTEN.search(text):
+        return "it could not be written to", "make room or check the disk, and start again"
+    if "failed to commit" in text.lower():
+        return "a commit failed", "start again, and report this line if it comes again"
+    return None
 
 
 def quoted(path: Path) -> str:

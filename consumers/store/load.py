@@ -152,8 +152,9 @@ def column(db: duckdb.DuckDBPyConnection, statement: str) -> list[str]:
 
 
 def _numpy(db: duckdb.DuckDBPyConnection, statement: str) -> Columns:
+    # Where a column has nulls it comes as a masked array, of which this is the data.
     return {
-        name: np.ma.getdata(column) for name, column in db.execute(statement).fetchnumpy().items()
+        name: np.asarray(column) for name, column in db.execute(statement).fetchnumpy().items()
     }
 
 

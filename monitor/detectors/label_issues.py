@@ -83,20 +83,6 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """What one update changed: examples with another suggested label, and the strata it touched.
-
-    `was` and `now` are INACTIVE for an example that had, or has, no live annotation. Shape: (v,)
-    each.
-    """
-
-    examples: Rows
-    was: NDArray[np.int16]
-    now: NDArray[np.int16]
-    strata: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Moved:
     """Annotations whose cell moved because their example's suggestion did."""
 
@@ -112,9 +98,8 @@ class LabelIssues:
         self.strata: dict[int, Stratum] = {}
         self.suggestions = _Suggestions()
         self.issues = _Issues()
-        self._changed: list[tuple[Rows, NDArray[np.int16]]] = []
-        self.verdicts: Verdicts
-        """What the last update changed, for the store."""
+        self.strata_touched: tuple[int, ...] = ()
+        """The strata that the last update was about: no other changed."""
 
     def update(self, ledger: Ledger, changes: Changes) -> tuple[Flags, ...]:
         """Label issues raised, changed and cleared by this batch, on old annotations too."""
@@ -123,20 +108,19 @@ class LabelIssues:
         before, after = changes.before, changes.after
         label = self.suggestions.label
         suggested_before = np.where(before.is_live, label[before.example], np.int16(INACTIVE))
-        self._changed = [self._retire(ledger, before.example[before.is_live])]
-        numbers = [n for n in distinct(before.stratum, after.stratum).tolist() if n >= 0]
-        moved = [self._step(ledger, changes, number, suggested_before) for number in numbers]
-        examples, was = (np.concatenate(column) for column in zip(*self._changed, strict=True))
-        self.verdicts = Verdicts(examples, was, label[examples], tuple(numbers))
+        self._retire(ledger, before.example[before.is_live])
+        self.strata_touched = tuple(
+            n for n in distinct(before.stratum, after.stratum).tolist() if n >= 0
+        )
+        moved = [
+            self._step(ledger, changes, number, suggested_before) for number in self.strata_touched
+        ]
         touched = self._flags_of_touched(ledger, changes, suggested_before)
         return (_concatenate(touched, *(self._flags_of_moved(ledger, each) for each in moved)),)
 
-    def _retire(self, ledger: Ledger, examples: Rows) -> tuple[Rows, NDArray[np.int16]]:
+    def _retire(self, ledger: Ledger, examples: Rows) -> None:
         """Forget the suggestions of examples that have no live annotation left."""
-        gone = distinct(examples[ledger.examples.live_count[examples] == 0])
-        was = self.suggestions.label[gone]
-        self.suggestions.label[gone] = INACTIVE
-        return gone, was
+        self.suggestions.label[examples[ledger.examples.live_count[examples] == 0]] = INACTIVE
 
     def _step(
         self, ledger: Ledger, changes: Changes, number: int, suggested_before: NDArray[np.int16]
@@ -160,9 +144,7 @@ class LabelIssues:
         judged = distinct(crossed[is_member], after.example[joins])
         known = label[judged]
         label[judged] = suggest(ledger.units.data[run_of(judged)], cuts, self.collision)
-        is_changed = known != label[judged]
-        self._changed.append((judged[is_changed], known[is_changed]))
-        is_moved = is_changed & (known != INACTIVE)
+        is_moved = (known != label[judged]) & (known != INACTIVE)
         moved = self._others(ledger, changes, judged[is_moved], known[is_moved])
         given, suggested = self._cells(ledger, moved.annotations)
         stratum.joint = stratum.joint.revert(

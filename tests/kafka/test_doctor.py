@@ -7,12 +7,20 @@ import time
 
 import pytest
 
+from consumers.kafka import publisher
 from tests.consumers.terminal import finish, run_here
 from tests.kafka.broker import PASSWORD, USER, wait_for
-from tests.kafka.running import annotation, committed, follow, follow_on, offsets
+from tests.kafka.client import Client
+from tests.kafka.published import Outputs
+from tests.kafka.running import CLIENTS, annotation, committed, follow, follow_on, offsets
 from tests.kafka.test_faults import secured  # noqa: F401 - a fixture
 
 HOUR_MS = 3_600_000
+LOGIN = {
+    "KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+    "KAFKA__SASL_USERNAME": USER,
+    "KAFKA__SASL_PASSWORD": PASSWORD,
+}
 
 
 def examine(servers, cwd, *topics, settings=None, flags=()):
@@ -188,3 +196,57 @@ def test_a_damaged_batch_at_the_end(secured, topic, tmp_path):  # noqa: F811 - t
     verdict, text = found[f"topic {topic}"]
     assert (exit_code, verdict) == (0, "warning")
     assert "the checksum of offsets 0 to" in text
+
+
+@pytest.mark.parametrize("source", CLIENTS)
+def test_output_topics(source, broker, topic, tmp_path):
+    """Each output topic is looked at, and nothing is written to it."""
+    outputs = Outputs(broker, partitions=3)
+    settings = outputs.settings | {"SOURCE": source}
+    found, exit_code = examine(broker.servers, tmp_path, topic, settings=settings)
+    assert exit_code == 0
+    said = {name: each for name, each in found.items() if name.startswith("output")}
+    assert said == {
+        f"output {outputs.findings_topic}": (
+            "ok",
+            "kafka.findings_topic: 3 partitions; may be written to",
+        ),
+        f"output {outputs.letters_topic}": (
+            "ok",
+            "kafka.dead_letters_topic: 1 partition; may be written to",
+        ),
+    }
+    assert broker.end(outputs.letters_topic) == 0
+
+
+def test_a_missing_output_topic(broker, topic, tmp_path, monkeypatch):
+    """It says what a run ends with."""
+    monkeypatch.setattr(publisher, "TOPIC_MS", 1_000)
+    settings = {"KAFKA__FINDINGS_TOPIC": f"{topic}x"}
+    said = follow(broker, topic, cwd=tmp_path, settings=settings).fault
+    assert fault(broker.servers, tmp_path, topic, findings_topic=f"{topic}x") == (
+        f"output {topic}x",
+        said,
+    )
+    assert "does not exist, but kafka.findings_topic names it" in said
+
+
+@pytest.mark.parametrize("rights", [["DESCRIBE"], ["READ"], []])
+def test_an_output_topic_that_may_not_be_written(rights, secured, topic, tmp_path, caplog):  # noqa: F811 - the fixture
+    """Seen or not, a topic that refuses us is a warning: a run goes on, and says the same."""
+    secured.produce(topic, [b"{"])
+    output = secured.create()
+    secured.deny(USER, ("TOPIC", output), "WRITE")
+    for each in rights:
+        secured.permit(USER, ("TOPIC", output), each)
+    settings = LOGIN | {"KAFKA__DEAD_LETTERS_TOPIC": output}
+    found, exit_code = examine(secured.sasl, tmp_path, topic, settings=settings)
+    verdict, text = found[f"output {output}"]
+    assert (exit_code, verdict) == (0, "warning")
+    assert "writing to it is not allowed, so what is to be published waits in the store" in text
+    ended = follow(
+        Client(secured.sasl), topic, cwd=tmp_path, flags=("--keep-going",), settings=settings
+    )
+    assert ended.exit_code == 0
+    assert f"topic {output} takes nothing now" in caplog.text
+    assert secured.end(output) == 0

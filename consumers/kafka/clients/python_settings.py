@@ -1,4 +1,4 @@
-"""Our settings, as kafka-python calls them: what its consumer and its producer have in common."""
+"""Our settings, as kafka-python calls them: what its clients have in common."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ logging.getLogger("kafka").addHandler(logging.NullHandler())
 
 
 def common(settings: KafkaSettings) -> dict[str, Any]:
+    """What a consumer and a producer have in common. Raises: UsageError."""
+    return connection(settings) | {"allow_auto_create_topics": False, "metrics_enabled": False}
+
+
+def connection(settings: KafkaSettings) -> dict[str, Any]:
     """Where the brokers are, and how to speak to them. Raises: UsageError."""
     login = {}
     if settings.security_protocol.startswith("SASL"):
@@ -32,7 +37,5 @@ def common(settings: KafkaSettings) -> dict[str, Any]:
         "security_protocol": settings.security_protocol,
         "ssl_context": tls_context(settings),
         "bootstrap_timeout_ms": CONNECT_S * 1_000,
-        "allow_auto_create_topics": False,
         "reconnect_backoff_max_ms": 2_000,
-        "metrics_enabled": False,
     }

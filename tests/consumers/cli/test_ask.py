@@ -63,6 +63,19 @@ def test_json_and_csv_say_the_same(command, strange):
     assert ask(strange, *command).out == as_csv
 
 
+@pytest.mark.parametrize("names", ["a a", "a b a a", "a a a_1 A a a_1", "a_1 a a"])
+def test_columns_of_one_name_are_all_in_json(names, strange):
+    """No column is lost: repeated names are told apart as DuckDB tells those of a subquery."""
+    asked = ", ".join(f"{i} AS {name}" for i, name in enumerate(names.split()))
+    (found,) = json.loads(ask(strange, "sql", f"SELECT {asked}", "--format", "json").out)
+    assert list(found.values()) == list(range(len(names.split())))
+    nested = f"SELECT * FROM (SELECT {asked})"
+    (expected,) = json.loads(ask(strange, "sql", nested, "--format", "json").out)
+    assert list(found) == list(expected)
+    header, _ = ask(strange, "sql", f"SELECT {asked}", "--format", "csv").out.splitlines()
+    assert header.split(",") == names.split()
+
+
 def test_a_table_is_safe_to_look_at(strange):
     """A table has one line a row, and nothing in it steers the terminal."""
     out = ask(strange, "sql", "SELECT example_id FROM predictions", "--format", "table").out

@@ -45,6 +45,17 @@ def test_the_three_forms_say_the_same(url):
     assert [[row["a"], row["b"]] for row in table.to_pylist()] == got["rows"]
 
 
+def test_columns_of_one_name_are_all_there(url):
+    """Values stand in the order of the columns, so that two columns may have one name, in each form."""
+    body = b"SELECT 1 AS a, 2 AS a, TIMESTAMPTZ '2020-02-29 00:00Z' AS a"
+    got = post(url, body).json
+    assert [column["name"] for column in got["columns"]] == ["a", "a", "a"]
+    assert got["rows"] == [[1, 2, "2020-02-29T00:00:00.000Z"]]
+    assert post(url, body, Accept=CSV).body.decode().splitlines()[0] == "a,a,a"
+    table = pa.ipc.open_stream(post(url, body, Accept=ARROW).body).read_all()
+    assert [column[0].as_py() for column in table.columns[:2]] == [1, 2]
+
+
 def test_every_type_is_valid_json(url):
     """Whatever DuckDB has, NaN and times with a zone included, JSON can say."""
     got = post(url, b"FROM test_all_types()")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.health import QUERY, strata_of
 from consumers.metrics.definitions import DEFINITIONS, OTHER, Shape
 from consumers.metrics.names import LABELS_MAX
 from tests.consumers.metrics.counted import annotation, by, counted, metrics_of
@@ -54,6 +55,17 @@ def test_counters_and_gauges_are_what_the_store_holds(tmp_path):
         assert value(found, "writes_ignored_total", cause=cause) == count
     versions = query(path, "SELECT count(DISTINCT coalesce(model_version, '')) FROM annotations")
     assert value(found, "model_versions_active") == versions[0][0]
+
+
+def test_the_share_of_wrong_labels_is_what_health_says(tmp_path):
+    """The estimates of all model versions, as `labelwatch health` makes them, over all annotations."""
+    path = tmp_path / "s.duckdb"
+    found = samples(metrics_of(path, busy_stream(5, 900), [37] * 30))
+    strata = [each.health for each in strata_of(query(path, QUERY))]
+    assert len(strata) > 1
+    wrong = sum(each.estimated_error_count for each in strata)
+    count = sum(each.annotation_count for each in strata)
+    assert value(found, "estimated_label_error_ratio") == wrong / count > 0
 
 
 def test_the_first_look_equals_the_last(tmp_path):

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+
+import duckdb
 import pytest
 
-from consumers.store.connection import lacks_memory
+from consumers.errors import StoreError
+from consumers.store.connection import connect, cursor, lacks_memory, translated
 from tests.consumers.stored import query, write_jsonl
 from tests.consumers.terminal import run_here
 
@@ -67,3 +71,39 @@ def test_a_full_disk_is_not_memory():
     text = 'IO Error: Could not write file "s.duckdb.wal": No space left on device'
     assert not lacks_memory(text)
     assert not lacks_memory(f"TransactionContext Error: Failed to commit: {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('Could not write file "s.wal": No space left on device', "the disk is full"),
+        ('Could not write file "s.wal": File too large', "the disk is full"),
+        ('Could not write file "s.wal": Disk quota exceeded', "the disk is full"),
+        ('Could not write file "s.wal": Input/output error', "it could not be written to"),
+        ('Could not fsync file "s.wal": Input/output error', "it could not be written to"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "Failed to commit: "])
+def test_a_disk_that_fails_is_not_a_full_one(prefix, text, said, tmp_path):
+    """The line says that the disk is full only where DuckDB does."""
+    with pytest.raises(StoreError, match=said) as raised, translated(tmp_path / "s.duckdb"):
+        raise duckdb.IOException(prefix + text)
+    assert "make room" in str(raised.value)
+
+
+def test_a_commit_that_fails_for_another_reason_is_no_full_disk(tmp_path):
+    """What DuckDB says of the commit is told, and nothing is guessed about the disk."""
+    path = tmp_path / "s.duckdb"
+    with contextlib.closing(connect(path, "100MB")) as db:
+        db.execute("CREATE TABLE t (i INTEGER PRIMARY KEY)")
+        cursors = cursor(db), cursor(db)
+        for each in cursors:
+            each.execute("BEGIN TRANSACTION")
+            each.execute("INSERT INTO t VALUES (1)")
+        cursors[0].execute("COMMIT")
+        with pytest.raises(StoreError, match="a commit failed") as raised, translated(path):
+            cursors[1].execute("COMMIT")
+    assert "constraint violation" in str(raised.value)
+    assert "nothing is lost" in str(raised.value)
+    assert "disk" not in str(raised.value)
+    assert "room" not in str(raised.value)

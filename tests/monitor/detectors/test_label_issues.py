@@ -5,29 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 
 from monitor.changes import Cause
-from monitor.detectors.label_issues import INACTIVE
 from monitor.detectors.protocol import Action, Kind
 from monitor.events import Event, EventType
 from tests.laws.line import Run
 from tests.strategies import CLASSES, cut, in_order, streams
-
-
-@given(cut(streams()))
-def test_verdicts_tell_every_change_of_a_suggestion(stream):
-    """What a store is told of suggestions adds up to them: each change once, from what was."""
-    run, known = Run(CLASSES), {}
-    for batch in stream[1]:
-        run.feed(batch)
-        verdicts = run.state.label_issues.verdicts
-        examples = verdicts.examples.tolist()
-        assert len(set(examples)) == len(examples)
-        for example, was, now in zip(
-            examples, verdicts.was.tolist(), verdicts.now.tolist(), strict=True
-        ):
-            assert known.get(example, INACTIVE) == was != now
-            known[example] = now
-        label = run.state.label_issues.suggestions.label[: run.state.ledger.examples.size]
-        assert label.tolist() == [known.get(example, INACTIVE) for example in range(label.size)]
 
 
 @given(cut(streams()))
@@ -38,7 +19,7 @@ def test_only_strata_that_are_told_have_changed(stream):
         before = run.strata()
         run.feed(batch)
         after, names = run.strata(), run.state.model_versions.names
-        told = {names[number] for number in run.state.label_issues.verdicts.strata}
+        told = {names[number] for number in run.state.label_issues.strata_touched}
         changed = {name for name in before | after if before.get(name) != after.get(name)}
         assert changed <= told
 
