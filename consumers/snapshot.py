@@ -99,8 +99,8 @@ def _asked(url: str, token: str | None) -> _Told:
         told = json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise StoreError(
-            f"{url} does not answer ({type(error).__name__}: {error}); the process that holds the store is "
-            "there: look at its messages, or stop it and try again"
+            f"{url} gave no answer ({type(error).__name__}: {error}), so there is no snapshot; look at the "
+            "messages of the process that holds the store, start it if it has ended, and try again"
         ) from error
     finally:
         connection.close()

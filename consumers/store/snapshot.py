@@ -66,6 +66,9 @@ class Snapshots:
         self._path = path.resolve()
         self._is_busy = threading.Lock()
         self._is_closed = False
+        # A process that was killed over a copy left it; the next copy tries again to remove it.
+        with contextlib.suppress(OSError):
+            _discard(working_files(self._path)[0])
 
     def take(self) -> Taken | None:
         """A new copy, None while another one is being made. It is removed an hour later, if nobody moved it.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from tests.consumers.stored import (
-    query,
-    views,
-)
+from tests.consumers.stored import VIEWS, opened
 from tests.consumers.terminal import run_here
 
 CATALOG = {
@@ -17,28 +14,26 @@ CATALOG = {
     "duckdb_constraints()": "schema_name, table_name, constraint_text",
     "duckdb_sequences()": "schema_name, sequence_name, sql",
 }
-
-
-def catalog(path):
-    """Everything that a database declares, with its comments."""
-    return {
-        name: query(
-            path,
-            f"SELECT {columns} FROM {name} "
-            "WHERE NOT internal AND database_name = current_database() ORDER BY ALL"
-            if name not in ("duckdb_indexes()", "duckdb_constraints()", "duckdb_sequences()")
-            else f"SELECT {columns} FROM {name} WHERE database_name = current_database() ORDER BY ALL",
-        )
-        for name, columns in CATALOG.items()
-    }
+WITHOUT_INTERNAL = ("duckdb_indexes()", "duckdb_constraints()", "duckdb_sequences()")
+"""Those that do not tell what is DuckDB's own."""
 
 
 def everything(path):
     """Every row and every declaration of a store, clock and identity included."""
-    names = query(path, "SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL")
-    rows = {f"{schema}.{name}": query(path, f"FROM {schema}.{name}") for schema, name in names}
-    shown = {name: query(path, f"FROM {name} ORDER BY ALL") for name in (*views(path), "findings")}
-    return rows | shown | catalog(path)
+    with opened(path, read_only=True) as db:
+        names = db.execute("SELECT schema_name, table_name FROM duckdb_tables() ORDER BY ALL")
+        asked = {f"{schema}.{name}": f"FROM {schema}.{name}" for schema, name in names.fetchall()}
+        asked |= {name: f"FROM {name} ORDER BY ALL" for name in (*VIEWS, "findings")}
+        asked |= {name: _declared(name, columns) for name, columns in CATALOG.items()}
+        return {name: db.execute(sql).fetchall() for name, sql in asked.items()}
+
+
+def _declared(name, columns):
+    """What a database declares, with its comments."""
+    ours = "" if name in WITHOUT_INTERNAL else "NOT internal AND "
+    return (
+        f"SELECT {columns} FROM {name} WHERE {ours}database_name = current_database() ORDER BY ALL"
+    )
 
 
 def take(store, target, *options, cwd=None, **more):

@@ -88,7 +88,7 @@ def test_a_holder_that_cannot_be_asked(filled, tmp_path):
         assert ended.exit_code == 3
         assert "(labelwatch replay), which does not answer over HTTP" in ended.fault
         tell_url(filled, "http://127.0.0.1:1")
-        assert "does not answer (ConnectionRefusedError" in take(filled, "copy.duckdb").fault
+        assert "gave no answer (ConnectionRefusedError" in take(filled, "copy.duckdb").fault
         with serving() as port:
             tell_url(filled, f"http://127.0.0.1:{port}")
             ended = take(filled, "copy.duckdb")
