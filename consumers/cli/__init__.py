@@ -9,7 +9,7 @@ import traceback
 import click
 
 from consumers import logs
-from consumers.cli import ask, doctor, feed, follow, health, letters, send, snapshot
+from consumers.cli import ask, demo, doctor, feed, follow, health, letters, send, snapshot
 from consumers.errors import LabelwatchError
 
 BUG = 70
@@ -28,6 +28,7 @@ def labelwatch() -> None:
 COMMANDS = (
     *feed.COMMANDS,
     *follow.COMMANDS,
+    *demo.COMMANDS,
     *ask.COMMANDS,
     *health.COMMANDS,
     *letters.COMMANDS,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from consumers import logs
-from consumers.cli.demo import run_demo
 from consumers.cli.feeding import (
     classes_option,
     config_option,
@@ -128,14 +127,4 @@ def rebuild_command(**flags: str | None) -> None:
     tell(rebuild(store_settings(**flags)))
 
 
-@click.command()
-@click.option("--once", is_flag=True, help="Run at full speed, print what was found, and end.")
-@click.option("--store", metavar="PATH", help="Keep the database here; thrown away by default.")
-def demo(*, once: bool, store: str | None) -> None:
-    """Handwritten digits with planted label errors: what labelwatch finds, and how much of it is right."""
-    if not once:
-        raise UsageError("demo: only `labelwatch demo --once` exists so far")
-    run_demo(store)
-
-
-COMMANDS: tuple[click.Command, ...] = (replay, validate, check_config, rebuild_command, demo)
+COMMANDS: tuple[click.Command, ...] = (replay, validate, check_config, rebuild_command)

@@ -109,11 +109,11 @@ class Client:
 
     def deny(self, user, resource, operation):
         """Take a right from a user: resource and operation are e.g. ("TOPIC", name) and "READ"."""
-        kind, name = resource
-        pattern = ResourcePattern(ResourceType[kind], name)
-        who = f"User:{user}"
-        operation = ACLOperation[operation]
-        self.admin.create_acls([ACL(who, "*", operation, ACLPermissionType.DENY, pattern)])
+        self.admin.create_acls([_denial(user, resource, operation)])
+
+    def allow_again(self, user, resource, operation):
+        """Give back what was denied."""
+        self.admin.delete_acls([_denial(user, resource, operation)])
 
     def committed(self, group):
         """The offsets a group has committed."""
@@ -121,6 +121,12 @@ class Client:
             (place.topic, place.partition): each.offset
             for place, each in self.admin.list_group_offsets(group)[group].items()
         }
+
+
+def _denial(user, resource, operation):
+    kind, name = resource
+    pattern = ResourcePattern(ResourceType[kind], name)
+    return ACL(f"User:{user}", "*", ACLOperation[operation], ACLPermissionType.DENY, pattern)
 
 
 def send(producer, name, records, partition=0):
