@@ -20,7 +20,7 @@ MODELS = ("neighbours-1", "neighbours-2")
 _SWITCH = 0.6
 """The share of the digits after which the second model is there. It then re-scores the others one by one."""
 _CORRECTED_AFTER, _DELETED_AFTER, _COPIED_AFTER = 25, 40, 8
-_DELETED_EVERY, _COPIED_EVERY, _BAD_EVERY = 61, 43, 37
+_DELETED_EVERY, _WRONG_DELETED_EVERY, _COPIED_EVERY, _BAD_EVERY = 61, 5, 43, 37
 
 _BAD = (
     b'{"example_id": "digit-7", "label": "3", "pred_pro',
@@ -79,8 +79,11 @@ def _is_copied(i: int) -> bool:
     return i % _COPIED_EVERY == _COPIED_EVERY // 2
 
 
-def _is_deleted(i: int) -> bool:
-    return i % _DELETED_EVERY == _DELETED_EVERY // 2
+def _is_deleted(digits: Digits, i: int) -> bool:
+    # Now and then any digit, and more often one that somebody got wrong and nobody corrects.
+    is_left_wrong = digits.given[i] != digits.true[i] and not digits.is_corrected[i]
+    every = _WRONG_DELETED_EVERY if is_left_wrong else _DELETED_EVERY
+    return i % every == every // 2
 
 
 def _told(digits: Digits, switch: int) -> Iterator[tuple[float, dict[str, object] | bytes]]:
@@ -96,12 +99,12 @@ def _told(digits: Digits, switch: int) -> Iterator[tuple[float, dict[str, object
         if _is_copied(i):
             copy = _copy(digits, i) | _prediction(digits, i, is_later=i >= switch)
             yield i + _COPIED_AFTER, copy
-        if _is_deleted(i):
+        if _is_deleted(digits, i):
             yield i + _DELETED_AFTER, {"type": "deletion", "example_id": _name(i)}
         if i % _BAD_EVERY == _BAD_EVERY // 2:
             yield i, _BAD[i // _BAD_EVERY % len(_BAD)]
     for i, example in _examples(digits):
-        if i < switch and not _is_deleted(i):
+        if i < switch and not _is_deleted(digits, i):
             again = {"type": "prediction", "example_id": example}
             at = max(switch + i * (count - switch) / switch, i + _COPIED_AFTER)
             yield at, again | _prediction(digits, i, is_later=True)
