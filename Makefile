@@ -22,8 +22,8 @@ check: $(INSTALLED)  ## lint, format, types, import rules, then the tests with c
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest --cov
 
-demo: $(INSTALLED)  ## watch a made-up stream once, without Kafka
-	$(BIN)/labelwatch demo --once
+demo: $(INSTALLED)  ## watch a made-up stream, without Kafka; ARGS=--once does not wait
+	$(BIN)/labelwatch demo $(ARGS)
 
 docs: $(INSTALLED)  ## refresh what docs/ shows of the code: settings, views
 	$(BIN)/python docs/generate.py

@@ -15,7 +15,8 @@ from consumers.errors import LabelwatchError
 
 BUG = 70
 MODULES: Final = {
-    "feed": ("replay", "validate", "check-config", "rebuild", "demo"),
+    "feed": ("replay", "validate", "check-config", "rebuild"),
+    "demo": ("demo",),
     "follow": ("run",),
     "ask": ("sql", "flags", "explain", "export"),
     "health": ("health",),

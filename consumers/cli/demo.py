@@ -1,122 +1,107 @@
-"""The demo: scikit-learn's handwritten digits, labelled by simulated annotators with planted errors."""
+"""`labelwatch demo`: handwritten digits with planted label errors, through the real loop."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import msgspec
-import numpy as np
 
-from consumers.cli.output import show, tell
-from consumers.cli.table import show_table
-from consumers.config import Settings
-from consumers.files import FileSource
-from consumers.loop import Breaker, run
+from consumers import logs
+from consumers.cli.demo_display import LiveDisplay, QuietDisplay, report
+from consumers.cli.feeding import feed, listen_option, listening
+from consumers.cli.output import tell
+from consumers.config import Settings, read_settings
+from consumers.demo.pace import Pace
+from consumers.demo.source import DemoSource
+from consumers.demo.story import tell_story
+from consumers.errors import UsageError
 from consumers.stopping import Stopping
-from consumers.store.read import Reader, Result
-from consumers.wiring import open_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-_SEED = 7
-_FOLDS = 5
-_NEIGHBOURS = 15
-ERROR_RATES = {"ann": 0.02, "bob": 0.04, "cai": 0.06, "dee": 0.10, "eli": 0.20}
-"""Simulated annotators and the share of their labels that is wrong."""
+from consumers.store.read import Reader
 
 
-@dataclass(frozen=True, slots=True)
-class Digits:
-    """Annotated digits. Shape: (n,) each; `pred_probs` (n, 10), out of sample."""
+@click.command()
+@click.option("--once", is_flag=True, help="Run at full speed, print what was found, and end.")
+@listen_option
+@click.option("--store", metavar="PATH", help="Keep the database here; thrown away by default.")
+@click.option(
+    "--rate",
+    type=click.IntRange(min=1),
+    help="Records a second; 5 at first and then 15 by default.",
+)
+@click.option(
+    "--to-kafka",
+    metavar="HOST:PORT",
+    help="Send it to a topic instead, round after round until SIGTERM.",
+)
+@click.option("--topic", help="That topic; it is created where it is missing.")
+def demo(
+    *,
+    once: bool,
+    listen: str | None,
+    store: str | None,
+    rate: int | None,
+    to_kafka: str | None,
+    topic: str | None,
+) -> None:
+    """Handwritten digits with planted label errors: what is found, and how much of it is right.
 
-    given: NDArray[np.int64]
-    true: NDArray[np.int64]
-    annotator: list[str]
-    pred_probs: NDArray[np.float64]
+    It needs no Kafka, takes a few minutes, and answers questions until Ctrl-C.
+    """
+    if (to_kafka is None) != (topic is None):
+        raise UsageError("demo: --to-kafka HOST:PORT and --topic T go together")
+    if to_kafka and (once or store or listen):
+        raise UsageError("demo: --to-kafka only sends; leave out --once, --store and --listen")
+    if once and (listen or rate):
+        raise UsageError("demo: --once does not wait; leave out --listen and --rate")
+    if to_kafka and topic:
+        _send(to_kafka, topic, rate)
+    else:
+        _watch(once=once, listen=listen, store=store, rate=rate)
 
 
-def annotated_digits() -> Digits:
-    """The digits with planted label errors, and probabilities of a model that was trained on those labels."""
-    # These imports take seconds, and no other command needs them.
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - as above
-    from sklearn.model_selection import cross_val_predict  # noqa: PLC0415 - as above
-    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415 - as above
-
-    images, true = load_digits(return_X_y=True)
-    rng = np.random.default_rng(_SEED)
-    names = list(ERROR_RATES)
-    who = rng.integers(len(names), size=true.size)
-    is_wrong = rng.random(true.size) < np.array(list(ERROR_RATES.values()))[who]
-    given = np.where(is_wrong, (true + rng.integers(1, 10, size=true.size)) % 10, true)
-    model = KNeighborsClassifier(_NEIGHBOURS, weights="distance")
-    pred_probs = cross_val_predict(model, images, given, cv=_FOLDS, method="predict_proba")
-    return Digits(given, true, [names[i] for i in who], pred_probs)
-
-
-def events(digits: Digits) -> Iterator[dict[str, object]]:
-    """One event a digit, in the form that any producer would send."""
-    for i, (given, annotator) in enumerate(zip(digits.given, digits.annotator, strict=True)):
-        yield {
-            "example_id": f"digit-{i}",
-            "label": str(given),
-            "annotator": annotator,
-            "pred_probs": {str(k): float(p) for k, p in enumerate(digits.pred_probs[i])},
-            "model_version": "k-nearest-neighbours",
-        }
-
-
-def run_demo(store: str | None) -> None:
-    """Replay the annotated digits and print the flags with their precision and recall."""
-    tell(
-        "handwritten digits: training a model by cross-validation on labels with planted errors …"
-    )
-    digits = annotated_digits()
+def _watch(*, once: bool, listen: str | None, store: str | None, rate: int | None) -> None:
+    stopping = Stopping()
+    # Settings that shape the store, or name one, are those of other data.
+    given = read_settings(None, {"http": listening(listen)})
+    logs.set_up(given.log_format, given.log_level)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="labelwatch-demo-")))
-        file = folder / "digits.jsonl"
-        file.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events(digits)))
-        path = Path(store) if store else folder / "demo.duckdb"
-        source = FileSource([str(file)], Settings().value_bytes_max)
-        with open_line(Settings(store=str(path)), "labelwatch demo") as line:
-            run(line, source, Breaker(is_armed=True), Stopping(), lambda _: None)
-        source.close()
-        with Reader(path) as reader:
-            _report(reader, digits)
-    if store:
-        tell(f"ask on: labelwatch sql 'FROM classes' --store {store}")
+        if store is None:
+            folder = tempfile.TemporaryDirectory(prefix="labelwatch-demo-")
+            store = f"{stack.enter_context(folder)}/demo.duckdb"
+        settings = Settings(store=store, http=given.http, metrics=given.metrics)
+        source = DemoSource(tell_story, None if once else partial(Pace, rate))
+        feed(
+            settings,
+            source,
+            "labelwatch demo",
+            is_stopping=stopping,
+            keep_going=True,
+            has_server=not once,
+            display=QuietDisplay if once else partial(LiveDisplay, source),
+        )
+        with Reader(Path(store)) as reader:
+            report(reader, source.story.truth)
 
 
-def _report(reader: Reader, digits: Digits) -> None:
-    found = reader.query(
-        "SELECT example_id, annotator, given_label, suggested_label, label_score FROM label_issues"
-    )
-    number = [int(row[0].removeprefix("digit-")) for row in found.rows]
-    is_wrong = digits.given != digits.true
-    rows = [
-        (*row, str(digits.true[i]), bool(is_wrong[i]))
-        for row, i in zip(found.rows, number, strict=True)
-    ]
-    columns = [*found.columns, "true_label", "is_planted_error"]
-    tell("the ten most suspect labels:")
-    show(Result(columns, [*found.types, "VARCHAR", "BOOLEAN"], rows[:10]), "table")
-    click.echo()
-    table = []
-    for name in sorted(ERROR_RATES):
-        own = np.array([annotator == name for annotator in digits.annotator])
-        flagged = [i for i in number if own[i]]
-        hits = int(is_wrong[flagged].sum())
-        table.append((name, int(own.sum()), int((own & is_wrong).sum()), len(flagged), hits))
-    show_table(["annotator", "labels", "planted_errors", "flagged", "flagged_and_wrong"], table)
-    hits = int(is_wrong[number].sum())
-    click.echo(
-        f"\n{digits.given.size:,} labels, {int(is_wrong.sum())} planted errors, {len(number)} flagged: "
-        f"precision {hits / max(len(number), 1):.3f}, recall {hits / int(is_wrong.sum()):.3f}"
-    )
+def _send(servers: str, topic: str, rate: int | None) -> None:
+    # The client takes a third of a second to import, which no other command should pay.
+    from consumers.demo.sending import messages, send_on  # noqa: PLC0415 - as above
+    from consumers.kafka.creating import create_topic  # noqa: PLC0415 - as above
+    from consumers.kafka.publisher import KafkaPublisher  # noqa: PLC0415 - as above
+
+    stopping = Stopping()
+    settings = read_settings(None, {"kafka": {"bootstrap_servers": servers}})
+    logs.set_up(settings.log_format, settings.log_level)
+    create_topic(settings.kafka, topic, stopping)
+    with contextlib.closing(KafkaPublisher(settings.kafka, topic, "--topic")) as publisher:
+        if not stopping():
+            publisher.open()
+            tell(f"sending handwritten digits to topic {topic} at {servers}, until Ctrl-C")
+        sent = send_on(messages(), publisher, Pace(rate), stopping)
+    tell(f"{sent:,} records sent to topic {topic}")
+
+
+COMMANDS: tuple[click.Command, ...] = (demo,)

@@ -127,17 +127,4 @@ def rebuild_command(**flags: str | None) -> None:
     tell(rebuild(store_settings(**flags)))
 
 
-@click.command()
-@click.option("--once", is_flag=True, help="Run at full speed, print what was found, and end.")
-@click.option("--store", metavar="PATH", help="Keep the database here; thrown away by default.")
-def demo(*, once: bool, store: str | None) -> None:
-    """Handwritten digits with planted label errors: what labelwatch finds, and how much of it is right."""
-    if not once:
-        raise UsageError("demo: only `labelwatch demo --once` exists so far")
-    # It needs more than the other commands here.
-    from consumers.cli.demo import run_demo  # noqa: PLC0415 - as above
-
-    run_demo(store)
-
-
-COMMANDS: tuple[click.Command, ...] = (replay, validate, check_config, rebuild_command, demo)
+COMMANDS: tuple[click.Command, ...] = (replay, validate, check_config, rebuild_command)

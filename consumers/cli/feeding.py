@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
@@ -96,6 +96,7 @@ def feed(
     keep_going: bool,
     publishers: Mapping[Stream, Publisher] | None = None,
     has_server: bool = False,
+    display: Callable[[Line], Display] | None = None,
 ) -> Totals:
     """Run the loop over the store until the source ends, and say what it did. Raises: LabelwatchError.
 
@@ -109,14 +110,20 @@ def feed(
             _server(settings, board, metrics) as server,
             open_line(settings, command) as line,
             server.over(line.store, _intake(line)) if server else contextlib.nullcontext(),
-            _Progress(line, settings, metrics) as progress,
+            (display or _Progress)(line) as progress,
         ):
             breaker = Breaker(is_armed=not keep_going)
             outlet = Outlet(line.store, publishers) if publishers else None
             line = replace(line, board=board, outlet=outlet, observer=metrics)  # noqa: PLW2901 - now it tells
             merged = Merged(source, InboxSource(line.store.inbox))
-            totals = run_loop(line, merged, breaker, is_stopping, progress.update)
-            progress.check_parity()
+            parity = _Parity(line, settings, metrics)
+
+            def after_commit(totals: Totals) -> None:
+                progress.update(totals)
+                parity.check_now_and_then()
+
+            totals = run_loop(line, merged, breaker, is_stopping, after_commit)
+            parity.check()
             summary = _summary(line, totals)
         # Leaving the line folds its log into the file, which may yet fail.
         log.info("stopped", extra={"records": totals.records, "rejected": totals.rejected})
@@ -151,14 +158,23 @@ def _intake(line: Line) -> Intake:
     return Intake.of(line.store.inbox, line.decoder, line.state.classes)
 
 
-class _Progress:
-    """Shows a running count on a terminal, and recounts the joint from the facts now and then."""
+class Display(Protocol):
+    """What a person is shown while a run goes on."""
 
-    def __init__(self, line: Line, settings: Settings, observer: Observer | None) -> None:
-        self._line = line
-        self._observer = observer
-        self._every_s = settings.parity_every_s
-        self._checked_at = self._started_at = time.monotonic()
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, totals: Totals) -> None:
+        """Told after each commit."""
+        ...
+
+
+class _Progress:
+    """Shows a running count on a terminal."""
+
+    def __init__(self, _: Line) -> None:
+        self._started_at = time.monotonic()
         self._status = _spinner() if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
@@ -175,10 +191,23 @@ class _Progress:
         if self._status:
             rate = totals.records / max(time.monotonic() - self._started_at, 1e-3)
             self._status.update(f"{totals.records:,} records, {rate:,.0f} a second")
-        if self._every_s and time.monotonic() - self._checked_at > self._every_s:
-            self.check_parity()
 
-    def check_parity(self) -> None:
+
+class _Parity:
+    """Recounts the joint from the facts now and then."""
+
+    def __init__(self, line: Line, settings: Settings, observer: Observer | None) -> None:
+        self._line = line
+        self._observer = observer
+        self._every_s = settings.parity_every_s
+        self._checked_at = time.monotonic()
+
+    def check_now_and_then(self) -> None:
+        """Told after each commit."""
+        if self._every_s and time.monotonic() - self._checked_at > self._every_s:
+            self.check()
+
+    def check(self) -> None:
         """Assert that the stored joint equals a recount from the facts."""
         if self._every_s:
             wrong = self._line.store.parity(str(self._line.state.collision))

@@ -11,6 +11,7 @@ presence.py    whether anybody is there
 records.py     records that stand for what cannot be read
 committer.py   offsets for lag tools
 publisher.py   an output topic
+creating.py    a topic of our own
 survey.py      what is there, for `labelwatch doctor`
 outputs.py     what output topics are like, for the same
 watchdog.py    ends a process whose client never returns

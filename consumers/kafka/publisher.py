@@ -118,7 +118,7 @@ class KafkaPublisher:
         if not self._has_failed:
             self._has_failed = True
             log.warning(
-                "topic %s takes nothing now: %s; what is to be published waits in the store",
+                "topic %s takes nothing now: %s; what is to be published waits",
                 self._topic,
                 error,
             )

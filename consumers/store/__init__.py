@@ -220,6 +220,10 @@ class Store:
         """How many cells of joint and thresholds a recount from the facts gives differently."""
         return self._access.first(lambda: wrong_cells(self._db, collision))
 
+    def labels(self) -> list[tuple[Any, ...]]:
+        """Every live annotation: example, annotator, given and suggested label, score, if it is flagged."""
+        return self._access.first(lambda: self._db.execute(sql.LABELS).fetchall())
+
     def tell_url(self, url: str) -> None:
         """Say in the lock file where this process answers questions."""
         self._lock.tell_url(url)

@@ -143,6 +143,10 @@ DERIVED = ("flag", "class_statistics", "joint")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""
 
 THRESHOLDS = "SELECT stratum, class, class_threshold FROM store.class_statistics"
+LABELS = """
+SELECT example_id, annotator, given_label, suggested_label, label_score, is_label_issue
+FROM annotations
+"""
 PARITY_SIZES = """
 SELECT (SELECT count(*) FROM store.model_version), (SELECT count(*) FROM store.class),
     (SELECT coalesce(max(example), -1) FROM store.example)

@@ -46,13 +46,12 @@ def environment(**settings):
 
 def start(*args, cwd, settings=None, **options):
     """The command as a process of its own."""
-    options = {"stdin": subprocess.DEVNULL} | options
+    options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options
     return subprocess.Popen(
         [str(COMMAND), *map(_text, args)],
         cwd=cwd,
         env=environment(**settings or {}),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         **options,
     )
 

@@ -109,11 +109,15 @@ class Client:
 
     def deny(self, user, resource, operation):
         """Take a right from a user: resource and operation are e.g. ("TOPIC", name) and "READ"."""
-        self._rule(user, resource, operation, ACLPermissionType.DENY)
+        self.admin.create_acls([_rule(user, resource, operation, ACLPermissionType.DENY)])
+
+    def allow_again(self, user, resource, operation):
+        """Give back what was denied."""
+        self.admin.delete_acls([_rule(user, resource, operation, ACLPermissionType.DENY)])
 
     def permit(self, user, resource, operation):
         """Give a right to a user. A resource with any rule is open to nobody else."""
-        self._rule(user, resource, operation, ACLPermissionType.ALLOW)
+        self.admin.create_acls([_rule(user, resource, operation, ACLPermissionType.ALLOW)])
 
     def committed(self, group):
         """The offsets a group has committed."""
@@ -122,11 +126,11 @@ class Client:
             for place, each in self.admin.list_group_offsets(group)[group].items()
         }
 
-    def _rule(self, user, resource, operation, permission):
-        kind, name = resource
-        pattern = ResourcePattern(ResourceType[kind], name)
-        who, operation = f"User:{user}", ACLOperation[operation]
-        self.admin.create_acls([ACL(who, "*", operation, permission, pattern)])
+
+def _rule(user, resource, operation, permission):
+    kind, name = resource
+    pattern = ResourcePattern(ResourceType[kind], name)
+    return ACL(f"User:{user}", "*", ACLOperation[operation], permission, pattern)
 
 
 def send(producer, name, records, partition=0):

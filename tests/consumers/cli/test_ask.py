@@ -193,7 +193,7 @@ def test_flags_are_limited_where_people_read(filled):
         ("nope",),
         ("--nope",),
         ("validate", "e.jsonl", "--limit", "0"),
-        ("demo",),
+        ("demo", "--rate", "0"),
         ("dead-letters",),
         ("dead-letters", "list", "--limit", "-1"),
     ],
