@@ -67,6 +67,12 @@ def ask(monitor, path, body=None, token=TOKEN):
         return answer.read()
 
 
+def next_offset(monitor):
+    """How far a monitor has read."""
+    rows = json.loads(ask(monitor, "/api/offsets"))["rows"]
+    return next((row["next_offset"] for row in rows if row["topic"] == TOPIC), 0)
+
+
 def status(monitor, path, **options):
     """The status of an answer."""
     try:
@@ -167,14 +173,15 @@ def test_other_commands_in_the_container(monitor, traffic):
 
 
 def test_the_producer(broker, container, monitor):
-    """Its command sends digits to the topic, all of them accepted, until SIGTERM."""
+    """Its command sends demo events to the topic until SIGTERM, and labelwatch reads them."""
     before = broker.end(TOPIC)
     producer = container("producer")
     producer.start()
-    wait_for(lambda: producer.process.poll() is not None or broker.end(TOPIC) > before + 20)
+    wait_for(lambda: producer.process.poll() is not None or next_offset(monitor) > before + 20)
     assert producer.process.poll() is None, producer.ended()
     code, said = producer.end()
     assert code == 0, said
+    assert not list(producer.store.parent.iterdir()), "its root is read-only"
 
 
 def test_it_stops_and_goes_on(monitor, traffic):
