@@ -4,6 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
+COMPILE := .venv-lock/bin/uv pip compile pyproject.toml --quiet --no-config \
+	--python .venv-lock/bin/python --python-version 3.11 --universal --generate-hashes \
+	--no-annotate --custom-compile-command 'make lock'
+
 .DEFAULT_GOAL := help
 .PHONY: help setup test check demo docs bench torture lock clean
 
@@ -34,12 +38,11 @@ bench: $(INSTALLED)  ## run the benchmarks
 torture: $(INSTALLED)  ## kill it 200 times through Kafka; KILLS=20, SEED=7 (repeats a round)
 	$(BIN)/python -m tests.kafka.torture $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
 
-lock:  ## resolve requirements.lock anew; ARGS=--upgrade takes newer versions
+lock:  ## resolve both locks anew; ARGS=--upgrade takes newer versions
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet 'uv>=0.13,<0.14'
-	.venv-lock/bin/uv pip compile pyproject.toml --all-extras --group dev --quiet --no-config \
-		--python .venv-lock/bin/python --python-version 3.11 --universal --generate-hashes \
-		--no-annotate --custom-compile-command 'make lock' --output-file requirements.lock $(ARGS)
+	$(COMPILE) --all-extras --group dev --output-file requirements.lock $(ARGS)
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-image.lock
 
 clean:  ## remove everything that make has made
 	rm -rf .venv .venv-lock .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

@@ -83,7 +83,7 @@ class Prometheus:
 @contextlib.contextmanager
 def prometheus(folder, target_port):
     """A Prometheus that scrapes this port each second, with a data folder of its own."""
-    path, port = tool("prometheus"), _free_port()
+    path, port = tool("prometheus"), free_port()
     configuration = folder / "prometheus.yml"
     configuration.write_text(CONFIGURATION.format(port=target_port))
     log = folder / "prometheus.log"
@@ -109,7 +109,8 @@ def prometheus(folder, target_port):
         process.wait(LATE_S)
 
 
-def _free_port():
+def free_port():
+    """A port that is free now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
