@@ -20,6 +20,7 @@ from consumers.kafka.presence import Presence
 from consumers.kafka.probe import probe
 from consumers.kafka.records import letters
 from consumers.kafka.starting import Lost, begin
+from consumers.kafka.verifier import Verifier
 from consumers.kafka.watchdog import Watchdog
 from consumers.ports import Polled, Position
 
@@ -34,7 +35,6 @@ WAIT_S = 0.25
 AWAY_WAIT_S = 1.0
 POLL_BYTES_MAX = 64 << 20
 TRIES_MAX = 3
-VERIFY_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +67,11 @@ class KafkaSource:
         self._ends: dict[Partition, int] | None = None
         self._lost: list[Lost] = []
         self._news: set[Partition] = set()
-        self._looked_at = self._verified_at = 0.0
+        self._looked_at = 0.0
         self._tries = faults.Tries()
         self._presence = Presence(settings.bootstrap_servers)
         self._committer = Committer()
+        self._verifier = Verifier(settings.topics)
         self._watchdog = Watchdog(settings.stuck_s)
 
     def check(self) -> None:
@@ -205,7 +206,7 @@ class KafkaSource:
                 taken = client.poll(records_max, POLL_BYTES_MAX, WAIT_S)
                 if len(taken.records):
                     self._presence.meet()
-                    self._verify(client)
+                    self._verifier.verify(client, self._positions)
                 records = self._accept(client, taken)
                 if not len(taken.records):
                     self._mind_silence()
@@ -243,20 +244,6 @@ class KafkaSource:
             self._presence.miss(str(error))
             return False
         return places != {place: each.fingerprint for place, each in self._positions.items()}
-
-    def _verify(self, client: Client) -> None:
-        """What was read is of the topics that the positions are of. Raises: ClientFault.
-
-        Clients and brokers of some versions know a topic by its name, and go on in a later one.
-        """
-        if time.monotonic() - self._verified_at < VERIFY_S:
-            return
-        known = client.topics(self._settings.topics)
-        self._verified_at = time.monotonic()
-        for place, position in self._positions.items():
-            topic_id = known[place.topic].topic_id if place.topic in known else None
-            if topic_id and position.fingerprint and topic_id != position.fingerprint:
-                raise faults.OutOfRange(f"topic {place.topic} is not the one it was")
 
     def _recover(self, fault: faults.ClientFault) -> None:
         """Throw the client away; say so, or leave out what cannot be read. Raises: SourceError."""

@@ -10,7 +10,7 @@ import pytest
 from consumers.config import KafkaSettings
 from consumers.errors import SourceError
 from consumers.kafka import KafkaSource, connector
-from consumers.kafka.source import VERIFY_S
+from consumers.kafka.verifier import EVERY_S
 from tests.consumers.terminal import finish
 from tests.kafka.broker import wait_for
 from tests.kafka.running import (
@@ -34,7 +34,7 @@ def test_a_topic_recreated_meanwhile(broker, topic, tmp_path):
     broker.produce(topic, [annotation(i) for i in range(5)])
     with follow_on(broker, topic, cwd=tmp_path, settings={"KAFKA__REFRESH_S": 0.2}) as process:
         wait_for(lambda: committed(tmp_path) >= 1)
-        time.sleep(VERIFY_S)
+        time.sleep(EVERY_S)
         process.send_signal(signal.SIGSTOP)
         broker.delete(topic)
         wait_for(lambda: topic not in broker.admin.list_topics())
@@ -63,7 +63,7 @@ def test_a_client_that_goes_on_in_the_new_topic(client, broker, topic):
         wait_for(lambda: topic not in broker.admin.list_topics())
         broker.create(topic)
         broker.produce(topic, [annotation(i) for i in range(20, 40)])
-        time.sleep(VERIFY_S)
+        time.sleep(EVERY_S)
         source._client.topics([topic])
         with pytest.raises(SourceError, match="was deleted and created anew"):
             list(polls)
