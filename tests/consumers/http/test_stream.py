@@ -19,6 +19,12 @@ SURE = [
     for i in range(5)
 ]
 
+SQL = b"SELECT repeat('x', 3000) FROM range(10000)"
+LARGE_CSV = b"POST /sql HTTP/1.1\r\nHost: localhost\r\nAccept: text/csv\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(SQL), SQL,
+)  # fmt: skip
+ALL_FINDINGS = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 0\r\n\r\n"
+
 
 def wrong(*numbers):
     """Annotations that are suspect."""
@@ -134,23 +140,34 @@ def test_two_hundred_clients(monitor):
     wait_for(lambda: _is_served(monitor))
 
 
-def test_a_client_that_never_reads(monitor):
-    """It is cut off in time; until then it costs a page, and the loop and the others nothing."""
+def test_clients_that_never_read(monitor):
+    """They are cut off in time; until then a stream costs a page, and the loop and the others nothing."""
     monitor.send(*SURE, *wrong(*range(20_000)))
     monitor.settle()
-    request = b"GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 0\r\n\r\n"
-    with monitor.connect(request, buffer_bytes=4_096) as silent:
+    with contextlib.ExitStack() as stack:
+        silent = [
+            stack.enter_context(monitor.connect(each, buffer_bytes=4_096))
+            for each in (ALL_FINDINGS, LARGE_CSV)
+        ]
         with streaming(monitor, Last_Event_ID="0") as stream:
             assert len(events_of(stream, 20_000)) == 20_000
         monitor.send(*wrong(*range(20_000, 20_100)))
         monitor.settle()
         time.sleep(25)
-        taken = 0
-        with contextlib.suppress(ConnectionError):
-            while more := silent.recv(65_536):
-                taken += len(more)
-        # All of it is above 6 MB: the rest was never sent.
-        assert taken < 3 << 20
+        for each in silent:
+            assert each.recv(15) == b"HTTP/1.1 200 OK"
+            # Each answer is above 6 MB: the rest was never sent.
+            assert _taken(each) < 3 << 20
+        assert monitor.get("/livez").status == 200
+
+
+def _taken(silent):
+    """How many bytes have come to a client until it was cut off."""
+    taken = 0
+    with contextlib.suppress(ConnectionError):
+        while more := silent.recv(65_536):
+            taken += len(more)
+    return taken
 
 
 def _is_served(monitor):
