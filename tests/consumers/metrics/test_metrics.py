@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain_text
 
 from consumers.board import Board
-from consumers.cli.feeding import _Progress
+from consumers.cli.feeding import _Parity
 from consumers.config import MetricsSettings, Settings
 from consumers.loop import Breaker, run
 from consumers.metrics import Metrics, QueryOutcome
@@ -120,12 +120,12 @@ def test_a_recount_that_differs_is_shown_before_it_ends_the_run(tmp_path):
     chosen = Settings(store=str(path))
     feed(path, LogSource(Log.lines([as_bytes(annotation(1))])))
     with open_line(chosen, "test") as line:
-        progress = _Progress(line, chosen, metrics)
-        progress.check_parity()
+        parity = _Parity(line, chosen, metrics)
+        parity.check()
         assert value(samples(metrics), "parity_ok") == 1
         line.store._db.execute("UPDATE store.joint SET annotation_count = annotation_count + 1")
         with pytest.raises(AssertionError, match="labelwatch rebuild"):
-            progress.check_parity()
+            parity.check()
     assert value(samples(metrics), "parity_ok") == 0
 
 
