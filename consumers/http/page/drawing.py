@@ -101,10 +101,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Labels and flags a minute, up to the last commit. `at`: seconds since the epoch."""
+    """Labels and flags a minute, up to the last commit. `starts_at`: seconds since the epoch, at the left."""
 
     bars: list[Bar]
     step_s: int
+    starts_at: int
     bar_width: float
     labels_max: int
     flags_max: int
@@ -126,13 +127,14 @@ def rates(found: Sequence[tuple[int, int, int]], step: int) -> Rates:
     []
     """
     if not found:
-        return Rates([], step, 0.0, 0, 0)
+        return Rates([], step, 0, 0.0, 0, 0)
     known = {at: (labels * 60 // step, flags * 60 // step) for at, labels, flags in found}
     last = max(known)
     places = range(max(min(known), last - BARS_MAX + 1), last + 1)
     shown = [known.get(at, (0, 0)) for at in places]
     labels_max, flags_max = (max(column) for column in zip(*shown, strict=True))
-    width = WIDTH / max(BARS_MIN, len(shown))
+    slot_count = max(BARS_MIN, len(shown))
+    width = WIDTH / slot_count
     bars = [
         Bar(
             at * step,
@@ -144,7 +146,8 @@ def rates(found: Sequence[tuple[int, int, int]], step: int) -> Rates:
         )
         for at, (labels, flags) in zip(places, shown, strict=True)
     ]
-    return Rates(bars, step, round(width * 0.8, 2), labels_max, flags_max)
+    starts_at = (last - slot_count + 1) * step
+    return Rates(bars, step, starts_at, round(width * 0.8, 2), labels_max, flags_max)
 
 
 def _height(value: int, largest: int) -> float:
