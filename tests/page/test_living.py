@@ -9,23 +9,25 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from consumers.store.gate import Limits
 from tests.consumers.http.asking import Got, serving
 from tests.consumers.store.living import living
 
 TOKEN = "s3cret"
+LIMITS = Limits(seconds=30.0, rows=1_000, bytes=8 << 20)
 
 
 @pytest.fixture(scope="module")
 def alive(tmp_path_factory):
     """A store that a writer commits to all the time."""
-    with living(tmp_path_factory.mktemp("alive") / "s.duckdb") as made:
+    with living(tmp_path_factory.mktemp("alive") / "s.duckdb", limits=LIMITS) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def url(alive):
     """A server over it."""
-    with serving(alive.gate, query_s=1.0) as made:
+    with serving(alive.gate) as made:
         yield made
 
 
@@ -61,7 +63,8 @@ def test_every_page_answers_while_it_is_written_to(alive, url):
         "/page/page.js",
     ]
     for path in paths:
-        assert get(url, path).status == 200, path
+        got = get(url, path)
+        assert got.status == 200, (path, got.body)
     body = get(url, "/").body.decode()
     assert "Running" in body or "Starting" in body
     alive.go_on()
@@ -74,13 +77,19 @@ def test_every_page_answers_while_it_is_written_to(alive, url):
         (f"/?annotator={'a' * 3_000}", 400),
         ("/explain/nobody", 404),
         ("/query?sql=SELEC", 400),
-        ("/query?sql=SELECT+count(*)+FROM+range(1000000000)a,range(1000000)b", 408),
         ("/page/nothing", 404),
     ],
 )
 def test_faults(url, path, status):
     """Each has its status."""
     assert get(url, path).status == status
+
+
+def test_a_query_that_takes_too_long(alive):
+    """It is ended after `http.query_s`, as by `POST /sql`."""
+    with serving(alive.gate, query_s=0.5) as url:
+        sql = "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
+        assert get(url, f"/query?{urlencode({'sql': sql})}").status == 408
 
 
 def test_visitors_at_the_same_time(url):
