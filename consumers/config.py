@@ -95,6 +95,8 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Queries at the same time; more of them wait, then are turned away."""
     inbox_key_days: Annotated[float, Meta(gt=0, le=36_500)] = 7.0
     """Days for which an Idempotency-Key is remembered."""
+    images: Literal["own", "any"] = "own"
+    """Pictures that the page shows: only those that came with an event, or from the web too."""
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from consumers.http import (
     listing,
     metrics,
     openapi,
+    page,
     probes,
     snapshot,
     sql,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from consumers.http.context import Context
 
-MODULES = (probes, metrics, listing, explaining, health, snapshot, events, sql, stream)
+MODULES = (probes, metrics, listing, explaining, health, snapshot, events, sql, stream, page)
 NOT_ALLOWED = 405
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
+from consumers.config import HttpSettings
 from consumers.http.answers import refused
 from consumers.http.listen import is_loopback
+from consumers.http.page import files, rendering, signing
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX = 8 << 20
 _DRAINED_BYTES_MAX = 64 << 20
-_FOR_ANYBODY = frozenset({"/livez", "/healthz"})
+_FOR_ANYBODY = frozenset({"/livez", "/healthz", signing.PATH, signing.OUT_PATH})
 _SAFE = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -83,21 +85,31 @@ class Guard:
                 f"Origin: {origin[:200]!r} is another site",
                 "pages of other sites may not ask; a program sends no Origin",
             )
-        if request.url.path in _FOR_ANYBODY or self._is_known(request):
-            return None
-        return refused(
-            401,
-            "the token is missing or wrong",
-            "send Authorization: Bearer and the token in http.token",
-            {"www-authenticate": 'Bearer realm="labelwatch"'},
-        )
+        path = request.url.path
+        is_open = path in _FOR_ANYBODY or path.startswith(files.PREFIX)
+        return None if is_open or self._is_known(request) else _unknown(request)
 
     def _is_known(self, request: Request) -> bool:
-        if self._token is None:
+        if self._token is None or signing.is_signed_in(request, self._token.decode()):
             return True
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         is_same = hmac.compare_digest(given.strip().encode("latin-1"), self._token)
         return scheme.lower() == "bearer" and is_same
+
+
+def _unknown(request: Request) -> Response:
+    """Programs are told what to send; people get a form."""
+    headers = {"www-authenticate": 'Bearer realm="labelwatch"'}
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        page = rendering.html("sign_in.html", HttpSettings(), 401, is_wrong=False)
+        page.headers.update(headers)
+        return page
+    return refused(
+        401,
+        "the token is missing or wrong",
+        "send Authorization: Bearer and the token in http.token",
+        headers,
+    )
 
 
 class _TooMuch(Exception):  # noqa: N818 - the name says what happened

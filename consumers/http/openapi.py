@@ -41,7 +41,7 @@ def document(mounted: list[Route]) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
     known = operations()
     paths: dict[str, dict[str, Any]] = {}
-    for route in mounted:
+    for route in (each for each in mounted if each.include_in_schema):
         path = re.sub(r":\w+}", "}", route.path)
         for method in sorted((route.methods or set()) - {"HEAD"}):
             assert (method, path) in known, f"{method} {path} stands in operations.py"

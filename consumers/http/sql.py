@@ -62,8 +62,8 @@ def routes(context: Context) -> list[Route]:
             kind = chosen(request, (JSON, CSV, ARROW))
             question = _question(await _body(request), request.headers.get("content-type", ""))
             limits = _limits(context, question)
-            with _counted(context.metrics):
-                async with _answered(request) as waiting:
+            with counted(context.metrics):
+                async with answered(request) as waiting:
                     return await run_in_threadpool(
                         _answer, context.gate, question, limits, (kind, waiting)
                     )
@@ -75,7 +75,7 @@ def routes(context: Context) -> list[Route]:
 
 
 @contextlib.contextmanager
-def _counted(metrics: Metrics | None) -> Iterator[None]:
+def counted(metrics: Metrics | None) -> Iterator[None]:
     """Told to the metrics: a query that runs, and how it ended."""
     if metrics is None:
         yield
@@ -128,7 +128,7 @@ def _limits(context: Context, question: Question) -> Limits:
 
 
 @contextlib.asynccontextmanager
-async def _answered(request: Request) -> AsyncIterator[Waiting]:
+async def answered(request: Request) -> AsyncIterator[Waiting]:
     """Somebody who waits; as soon as the client has gone, nobody does."""
     waiting = Waiting()
 

@@ -24,6 +24,7 @@ from consumers.metrics.definitions import (
     DISK_FREE,
     INBOX_EVENTS,
     LAG,
+    LAST_EVENT,
     LAST_PROCESSED,
     OTHER,
     PARITY_OK,
@@ -102,6 +103,19 @@ class Metrics(Collector):
         """The stored joint was compared with a recount from the facts."""
         with self._lock:
             self._put_parity(is_equal=is_equal)
+
+    @property
+    def is_equal(self) -> bool | None:
+        """Whether the stored joint equalled a recount when they were last compared; None before."""
+        with self._lock:
+            value = self._series.value(PARITY_OK)
+        return None if value is None else bool(value)
+
+    @property
+    def newest_event_s(self) -> float | None:
+        """The newest time that an event of this process told, in seconds since the epoch."""
+        with self._lock:
+            return self._series.value(LAST_EVENT)
 
     def query_began(self) -> None:
         """A query runs."""

@@ -79,6 +79,10 @@ class Series:
         """Let the value be this one now."""
         self._values[definition][labels] = value
 
+    def value(self, definition: Definition, *labels: str) -> float | None:
+        """The value now, None where there is none."""
+        return self._values[definition].get(labels)
+
     def at_least(self, definition: Definition, value: float) -> None:
         """The value is never less than this."""
         known = self._values[definition].get((), value)
