@@ -75,7 +75,9 @@ def _missing(request: Request, error: HTTPException, routes: list[Route]) -> Res
             f"possible: {names}",
             {"allow": names},
         )
-    close = difflib.get_close_matches(path, [route.path for route in routes], 1)
+    # Everything short is close to the page at /.
+    known = [route.path for route in routes if route.path != "/"]
+    close = difflib.get_close_matches(path, known, 1)
     hint = f"did you mean {close[0]}?" if close else "see /api/openapi.json"
     return refused(error.status_code, f"there is no {path[:200]}", hint)
 
