@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from consumers.errors import StoreError
+from consumers.store.background import aside
 from consumers.store.connection import connect_read_only, translated
 from consumers.store.migrate import check_version, migrations, schema_version
 from consumers.store.query import Limits, arrow_reader, ask, told
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
     import pyarrow as pa
+
+    T = TypeVar("T")
+
+_INSIST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +83,19 @@ class Reader:
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Result:
         """All rows of one query that only reads. Raises: UsageError for wrong SQL, or another statement."""
         with translated(self._path):
-            answer = ask(self._db, sql, parameters, Limits())
+            answer = self._unless_interrupted(lambda: ask(self._db, sql, parameters, Limits()))
         columns, types = zip(*answer.columns, strict=True)
         return Result(list(columns), list(types), answer.rows)
+
+    def _unless_interrupted(self, work: Callable[[], T]) -> T:
+        """Do this beside this thread, which hears of Ctrl-C: DuckDB does not look for it."""
+        done = aside(work)
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            while wait([done], _INSIST_S).not_done:
+                self._db.interrupt()
+            raise
 
     def arrow(self, sql: str) -> pa.RecordBatchReader:
         """The rows of one query as a stream of Arrow batches. Raises: UsageError."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import subprocess
 import unicodedata
 
 import pytest
 
 from tests.consumers.stored import query, write_jsonl
-from tests.consumers.terminal import COMMAND, environment, run_apart, run_here
+from tests.consumers.terminal import COMMAND, environment, finish, run_apart, run_here, start
 
 STRANGE = [
     'say "hi"',
@@ -146,6 +147,17 @@ def test_wrong_sql(statement, says, filled):
     assert (ended.exit_code, ended.out) == (2, ""), ended
     assert says in ended.fault
     assert filled.read_bytes() == before
+
+
+def test_ctrl_c_ends_a_long_query(filled):
+    """It ends at once and says nothing, whatever DuckDB is about."""
+    statement = "SELECT count(*) FROM range(1000000000000) a, range(1000000000000) b"
+    running = start("sql", statement, "--store", filled, cwd=filled.parent)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(3)
+    running.send_signal(signal.SIGINT)
+    ended = finish(running)
+    assert (ended.exit_code, ended.out, ended.err.strip()) == (130, "", "")
 
 
 def test_flags_are_the_label_issues(filled):
