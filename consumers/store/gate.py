@@ -48,7 +48,7 @@ __all__ = [
 WAIT_S, END_S = 1.0, 5.0
 ROOM_BYTES = 320_000_000
 """Memory that DuckDB may use beyond the writer's while queries run. Sorts and joins spill beyond it."""
-_LOOK_S, _WATCH_S = 0.05, 0.01
+_LOOK_S, _WATCH_S, _KEPT_S = 0.05, 0.01, 10.0
 
 
 class Busy(LabelwatchError):  # noqa: N818 - the name says what happened
@@ -150,7 +150,7 @@ class Gate:
             with self._lock:
                 self._running.discard(waiting)
                 if not self._running:
-                    self._memory.lend("queries", 0)
+                    self._memory.lend("queries", ROOM_BYTES, for_s=_KEPT_S)
 
     def _interrupt_all(self) -> None:
         with self._lock:

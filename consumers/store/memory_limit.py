@@ -31,7 +31,6 @@ _PER_WAITING_BYTE = 3
 _LARGE = 4_096
 _STEP = 16_000_000
 _RESERVE = 256_000_000
-_KEPT_S = 10.0
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
@@ -144,15 +143,12 @@ class MemoryLimit:
         self._logged = 0
         self._set()
 
-    def lend(self, borrower: str, byte_count: int) -> None:
-        """So many bytes more are used beside the writer; with 0, no longer. From any thread.
+    def lend(self, borrower: str, byte_count: int, *, for_s: float = math.inf) -> None:
+        """So many bytes more are used beside the writer, for so long or until it is said anew.
 
-        They are kept for a while then: to set a limit takes milliseconds, and the next query is near.
+        From any thread. Who borrows often keeps what was lent for a while: to set a limit takes milliseconds.
         """
-        if byte_count:
-            self._lent[borrower] = (byte_count, math.inf)
-        elif borrower in self._lent:
-            self._lent[borrower] = (self._lent[borrower][0], time.monotonic() + _KEPT_S)
+        self._lent[borrower] = (byte_count, time.monotonic() + for_s)
         self._set()
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ def test_what_was_lent_is_kept_for_a_while(monkeypatch):
         memory = MemoryLimit(db, Files(0, 0), is_fixed=False)
         memory.lend("queries", 500_000_000)
         assert limit_mb(db) > 500
-        memory.lend("queries", 0)
+        memory.lend("queries", 500_000_000, for_s=10)
         memory.fit(0, Large())
         assert limit_mb(db) > 500
         late = module.time.monotonic() + 60
