@@ -152,12 +152,17 @@ def test_wrong_sql(statement, says, filled):
 def test_ctrl_c_ends_a_long_query(filled):
     """It ends at once and says nothing, whatever DuckDB is about."""
     statement = "SELECT count(*) FROM range(1000000000000) a, range(1000000000000) b"
-    running = start("sql", statement, "--store", filled, cwd=filled.parent)
+    running = start("sql", statement, "--store", filled, cwd=filled.parent, preexec_fn=hear_ctrl_c)
     with pytest.raises(subprocess.TimeoutExpired):
         running.wait(3)
     running.send_signal(signal.SIGINT)
     ended = finish(running)
     assert (ended.exit_code, ended.out, ended.err.strip()) == (130, "", "")
+
+
+def hear_ctrl_c():
+    """As on a terminal: what a shell starts in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_flags_are_the_label_issues(filled):
