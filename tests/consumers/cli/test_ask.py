@@ -153,10 +153,13 @@ def test_ctrl_c_ends_a_long_query(filled):
     """It ends at once and says nothing, whatever DuckDB is about."""
     statement = "SELECT count(*) FROM range(1000000000000) a, range(1000000000000) b"
     running = start("sql", statement, "--store", filled, cwd=filled.parent, preexec_fn=hear_ctrl_c)
-    with pytest.raises(subprocess.TimeoutExpired):
-        running.wait(3)
-    running.send_signal(signal.SIGINT)
-    ended = finish(running)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(3)
+        running.send_signal(signal.SIGINT)
+        ended = finish(running)
+    finally:
+        running.kill()
     assert (ended.exit_code, ended.out, ended.err.strip()) == (130, "", "")
 
 
