@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING, Self
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from consumers.cli.feeding import StatusLine
 from consumers.cli.output import show, tell
 from consumers.cli.table import show_table
 from consumers.demo.score import Label, score, total
@@ -45,26 +45,19 @@ class QuietDisplay:
         """Told after each commit."""
 
 
-class LiveDisplay:
+class LiveDisplay(StatusLine):
     """A line for each new flag, and the score: in one changing line on a terminal, else now and then."""
 
     def __init__(self, source: DemoSource, line: Line) -> None:
+        super().__init__("training a model …")
         self._source, self._line = source, line
         self._looked_at, self._told_at = 0.0, time.monotonic()
         self._flagged: set[tuple[str, str]] = set()
         self._is_through = False
-        self._console = Console(stderr=True)
-        self._status = self._console.status("training a model …") if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         self._greet()
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
+        return super().__enter__()
 
     def update(self, totals: Totals) -> None:
         """Told after each commit."""
@@ -87,7 +80,7 @@ class LiveDisplay:
     def _say(self, text: str) -> None:
         """A line that stays, above the one that changes."""
         if self._status:
-            self._console.print(Text(text), soft_wrap=True)
+            self._status.console.print(Text(text), soft_wrap=True)
         else:
             tell(text)
 

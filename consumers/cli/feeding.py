@@ -136,7 +136,7 @@ def feed(
 
 def _metrics(settings: Settings, board: Board) -> Metrics:
     # Only a run that is asked for them pays for the import.
-    from consumers.metrics import Metrics  # noqa: PLC0415
+    from consumers.metrics import Metrics  # noqa: PLC0415 - as above
 
     return Metrics(settings.metrics, board, Path(settings.store))
 
@@ -148,7 +148,7 @@ def _server(settings: Settings, board: Board, metrics: Metrics | None) -> Iterat
         yield None
         return
     # It takes a third of a second to import, which a run without it should not pay.
-    from consumers.http.server import Server  # noqa: PLC0415
+    from consumers.http.server import Server  # noqa: PLC0415 - as above
 
     with contextlib.closing(Server(settings, board, metrics)) as server:
         yield server
@@ -170,12 +170,11 @@ class Display(Protocol):
         ...
 
 
-class _Progress:
-    """Shows a running count on a terminal."""
+class StatusLine:
+    """A line on a terminal that changes while a run goes on; elsewhere there is none."""
 
-    def __init__(self, _: Line) -> None:
-        self._started_at = time.monotonic()
-        self._status = _spinner() if sys.stderr.isatty() else None
+    def __init__(self, text: str) -> None:
+        self._status = _spinner(text) if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         if self._status:
@@ -185,6 +184,14 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         if self._status:
             self._status.stop()
+
+
+class _Progress(StatusLine):
+    """Shows a running count."""
+
+    def __init__(self, _: Line) -> None:
+        super().__init__("reading …")
+        self._started_at = time.monotonic()
 
     def update(self, totals: Totals) -> None:
         """Told after each commit."""
@@ -217,11 +224,11 @@ class _Parity:
             self._checked_at = time.monotonic()
 
 
-def _spinner() -> Status:
+def _spinner(text: str) -> Status:
     # rich takes long to import, which only somebody who looks should pay for.
     from rich.console import Console  # noqa: PLC0415 - as above
 
-    return Console(stderr=True).status("reading …")
+    return Console(stderr=True).status(text)
 
 
 def _summary(line: Line, totals: Totals) -> str:

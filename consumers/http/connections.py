@@ -19,7 +19,7 @@ FIRST_REQUEST_S = 20.0
 class Connection(H11Protocol):
     """HTTP/1.1 on one connection, hung up on where there are too many, or nothing is asked."""
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # asyncio's own name for it is wider
         """Take it, or hang up."""
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:

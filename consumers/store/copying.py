@@ -29,7 +29,7 @@ def copy_rows(
     with contextlib.closing(duckdb.connect(config={"threads": 1})) as db:
         db.register("rows", rows)
         try:
-            statement = f"COPY (SELECT * REPLACE ({casts}) FROM rows) TO '{target}' {options}"  # noqa: S608
+            statement = f"COPY (SELECT * REPLACE ({casts}) FROM rows) TO '{target}' {options}"  # noqa: S608 - names of ours, a quoted path
             found = db.execute(statement).fetchone()
         except duckdb.IOException as error:
             raise SourceError(f"{path}: {first_line(error)}; choose another --to") from error

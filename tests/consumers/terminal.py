@@ -56,6 +56,18 @@ def start(*args, cwd, settings=None, **options):
     )
 
 
+@contextlib.contextmanager
+def killed_at_last(process):
+    """A process that does not outlive a test that fails."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.kill()
+        with contextlib.suppress(ValueError):  # finished, and closed, by the test
+            process.communicate()
+
+
 def finish(process, stdin=None):
     """Wait for the end of a process."""
     out, err = process.communicate(stdin, timeout=120)

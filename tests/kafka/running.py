@@ -6,7 +6,7 @@ import contextlib
 import json
 
 from tests.consumers.stored import query
-from tests.consumers.terminal import run_here, start
+from tests.consumers.terminal import killed_at_last, run_here, start
 
 CLASSES = "a,b,c"
 CLIENTS = ("kafka", "confluent")
@@ -49,13 +49,8 @@ def follow_on(broker, *topics, cwd, flags=(), settings=None, **options):
         cwd=cwd,
         settings=chosen | (settings or {}),
     )
-    try:
+    with killed_at_last(process):
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        with contextlib.suppress(ValueError):  # finished, and closed, by the test
-            process.communicate()
 
 
 def committed(cwd):

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from tests.consumers.terminal import finish, run_here, start
+from tests.consumers.terminal import finish, killed_at_last, run_here, start
 from tests.kafka.broker import PASSWORD, USER, wait_for
 from tests.kafka.running import count, follow, rejections
 from tests.kafka.test_faults import secured  # noqa: F401 - a fixture
@@ -23,13 +23,8 @@ def sending(servers, topic, *flags, cwd, settings=None):
     process = start(
         "demo", "--to-kafka", servers, "--topic", topic, *flags, cwd=cwd, settings=settings
     )
-    try:
+    with killed_at_last(process):
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        with contextlib.suppress(ValueError):  # finished, and closed, by the test
-            process.communicate()
 
 
 def sent(ended):

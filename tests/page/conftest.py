@@ -31,16 +31,14 @@ def visit(browser):
 @pytest.fixture
 def monitor(tmp_path):
     """A monitor over a store without data."""
-    found = Monitor(tmp_path)
-    yield found
-    found.kill()
+    with Monitor(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory):
     """A monitor with a little of everything; tests only read."""
-    found = Monitor(tmp_path_factory.mktemp("page"))
-    found.send(*lines())
-    found.settle()
-    yield found
-    found.kill()
+    with Monitor(tmp_path_factory.mktemp("page")) as found:
+        found.send(*lines())
+        found.settle()
+        yield found

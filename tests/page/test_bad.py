@@ -111,15 +111,12 @@ def test_remote_pictures_are_a_setting(tmp_path, visit, odd_lines):
     """Only where `http.images` says so may a browser ask other hosts for pictures."""
     from tests.consumers.http.web import Monitor  # noqa: PLC0415 - with settings of its own
 
-    monitor = Monitor(tmp_path, settings={"HTTP__IMAGES": "any"})
-    try:
+    with Monitor(tmp_path, settings={"HTTP__IMAGES": "any"}) as monitor:
         monitor.send(*odd_lines)
         monitor.settle()
         answer = monitor.get("/")
         assert "img-src 'self' data: https: http:;" in answer.headers["content-security-policy"]
         assert b'src="https://pictures.example/1.png"' in answer.body
-    finally:
-        monitor.kill()
 
 
 def test_the_policy_lets_nothing_in(busy):

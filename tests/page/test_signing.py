@@ -17,10 +17,10 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
     """A monitor with a token."""
-    found = Monitor(tmp_path_factory.mktemp("locked"), settings={"HTTP__TOKEN": TOKEN})
-    found.token = None
-    yield found
-    found.kill()
+    folder = tmp_path_factory.mktemp("locked")
+    with Monitor(folder, settings={"HTTP__TOKEN": TOKEN}) as found:
+        found.token = None
+        yield found
 
 
 def signed_in(locked):

@@ -12,7 +12,15 @@ import unicodedata
 import pytest
 
 from tests.consumers.stored import query, write_jsonl
-from tests.consumers.terminal import COMMAND, environment, finish, run_apart, run_here, start
+from tests.consumers.terminal import (
+    COMMAND,
+    environment,
+    finish,
+    killed_at_last,
+    run_apart,
+    run_here,
+    start,
+)
 
 STRANGE = [
     'say "hi"',
@@ -153,13 +161,11 @@ def test_ctrl_c_ends_a_long_query(filled):
     """It ends at once and says nothing, whatever DuckDB is about."""
     statement = "SELECT count(*) FROM range(1000000000000) a, range(1000000000000) b"
     running = start("sql", statement, "--store", filled, cwd=filled.parent, preexec_fn=hear_ctrl_c)
-    try:
+    with killed_at_last(running):
         with pytest.raises(subprocess.TimeoutExpired):
             running.wait(3)
         running.send_signal(signal.SIGINT)
         ended = finish(running)
-    finally:
-        running.kill()
     assert (ended.exit_code, ended.out, ended.err.strip()) == (130, "", "")
 
 

@@ -24,9 +24,9 @@ PATHS = (
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
     """A monitor with a token."""
-    found = Monitor(tmp_path_factory.mktemp("locked"), settings={"HTTP__TOKEN": TOKEN})
-    yield found
-    found.kill()
+    folder = tmp_path_factory.mktemp("locked")
+    with Monitor(folder, settings={"HTTP__TOKEN": TOKEN}) as found:
+        yield found
 
 
 @pytest.mark.parametrize(

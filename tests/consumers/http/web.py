@@ -85,6 +85,12 @@ class Monitor:
         self.stdin.close()
         return ended
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
     def kill(self):
         """End it, whatever has become of it."""
         self.process.kill()
