@@ -21,6 +21,7 @@ from consumers.errors import SourceError
 from consumers.observing import Laps, Stage
 from consumers.store import BEFORE_ALL, INBOX, Arrival, Wanted
 from consumers.store.letters import records_of
+from consumers.sweeping import Sweep
 from monitor.events import Reason
 from monitor.fields import suggest_mapping
 from monitor.parse import parse_leniently
@@ -164,6 +165,7 @@ def run(
         line.observer.loaded(line.state)
     if line.outlet:
         line.outlet.open()
+    sweep = Sweep(line.store, line.state, line.observer)
     _tell(line, source, next_offsets)
     line.board.phase = Phase.RUNNING
     while not is_stopping():
@@ -187,11 +189,13 @@ def run(
             after_commit(totals)
         else:
             milestones.rest(source, next_offsets)
+        sweep.turn(is_idle=not positions)
         if line.outlet:
             line.outlet.publish(is_idle=not positions)
         _tell(line, source, next_offsets)
         if polled.is_exhausted:
             breaker.check(polled.records, [], is_last=True)
+            sweep.finish()
             break
     line.board.phase = Phase.DRAINING
     log.info("draining", extra={"records": totals.records})
@@ -248,6 +252,7 @@ def redrive(line: Line, reason: str | None = None) -> Totals:
         place = letters[-1].place
     if reason is None:
         line.store.has_redriven()
+    Sweep(line.store, line.state).finish()
     return totals
 
 

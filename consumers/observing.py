@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.store import Arrival
+    from monitor.consensus import Opinions
     from monitor.pipeline import Step
     from monitor.state import State
 
@@ -51,6 +52,10 @@ class Observer(Protocol):
         self, state: State, arrival: Arrival, step: Step, taken_s: Mapping[Stage, float]
     ) -> None:
         """A batch is durable. There is no CHECKPOINT in `taken_s` where the log was small."""
+        ...
+
+    def swept(self, state: State, opinions: Opinions) -> None:
+        """A sweep said something anew of annotations that no batch had touched."""
         ...
 
     def recounted(self, *, is_equal: bool) -> None:

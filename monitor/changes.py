@@ -41,6 +41,7 @@ class Side:
     is_live: Flags
     is_pending: Flags
     example: Rows
+    annotator: Rows
     given: NDArray[np.int16]
     stratum: Rows
     self_units: NDArray[np.int64]
@@ -51,7 +52,7 @@ class Side:
         """Annotations that do not exist."""
         no, zero = np.zeros(count, np.bool_), np.zeros(count, np.int64)
         none = np.full(count, -1, np.int32)
-        return Side(no, no, none, none.astype(np.int16), none, zero, none)
+        return Side(no, no, none, none, none.astype(np.int16), none, zero, none)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Changes:
 
     `annotations` are distinct rows; `cause` says why each was touched. `rescored` are the examples
     whose current prediction is another one than before, `arrived` those that have a live
-    annotation now and had none before.
+    annotation now and had none before. `replaced` are those of the rescored that had a prediction
+    before, ascending, and `units_before` what it was: (r, K).
     """
 
     annotations: Rows
@@ -69,6 +71,8 @@ class Changes:
     cause: NDArray[np.int8]
     rescored: Rows
     arrived: Rows
+    replaced: Rows
+    units_before: Units
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class Ledger:
             is_live,
             stands & (stratum < 0),
             example,
+            table.annotator[annotations],
             np.where(is_live, given, np.int16(-1)),
             np.where(is_live, stratum, np.int32(-1)),
             units,
@@ -118,6 +119,8 @@ class Ledger:
         touched = distinct(written, self.annotations_of(others))
         before = self._side_before(touched)
         was_written = self.annotations.given[touched] >= 0
+        replaced = distinct(rescored[self.examples.stratum[rescored] >= 0])
+        units_before = self.units.data[replaced]
         self._write_annotations(annotations, wins)
         self._write_predictions(predictions, predicted)
         self._mark(touched)
@@ -127,7 +130,7 @@ class Ledger:
         self.pending_count += int(after.is_pending.sum()) - int(before.is_pending.sum())
         cause = _causes(self.annotations, touched, written, was_written)
         return Outcome(
-            Changes(touched, before, after, cause, rescored, arrived),
+            Changes(touched, before, after, cause, rescored, arrived, replaced, units_before),
             wins,
             predicted,
             is_news,
@@ -171,7 +174,8 @@ class Ledger:
         self._known_count = stop
         self.pending_count += int(after.is_pending.sum())
         cause = np.full(rows.size, Cause.ANNOTATION, np.int8)
-        return Changes(rows, before, after, cause, np.empty(0, np.int32), arrived)
+        none = np.empty(0, np.int32)
+        return Changes(rows, before, after, cause, none, arrived, none, self.units.data[none])
 
     def _is_news(self, predictions: PredictionWrites, predicted: NDArray[np.int64]) -> Flags:
         """Whether each winning prediction differs from the current one in more than its key."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.changes import AnnotationWrites, MarkerWrites, Outcome, PredictionWrites
+    from monitor.consensus import Opinions
     from monitor.decode import Decoder
     from monitor.detectors.protocol import Flags
     from monitor.events import EventType, Records, Rejection
@@ -43,6 +44,7 @@ class Step:
     markers: MarkerWrites
     outcome: Outcome
     flags: tuple[Flags, ...]
+    opinions: Opinions
     annotation_start: int
     example_start: int
     example_starts: NDArray[np.int64]
@@ -75,6 +77,7 @@ def step(state: State, batch: Batch, rejections: Sequence[Rejection] = ()) -> St
     flags = tuple(
         flags for detector in state.detectors for flags in detector.update(ledger, outcome.changes)
     )
+    opinions = state.consensus.update(ledger, outcome.changes, len(state.annotators))
     return Step(
         batch,
         sorted([*rejections, *overflow], key=lambda rejection: rejection.position),
@@ -85,7 +88,8 @@ def step(state: State, batch: Batch, rejections: Sequence[Rejection] = ()) -> St
         named.prediction_events,
         markers,
         outcome,
-        flags,
+        (*flags, opinions.flags),
+        opinions,
         annotation_start,
         example_start,
         _starts(example, example_start),

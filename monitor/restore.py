@@ -114,6 +114,7 @@ def settle(
         changes = ledger.settle(start, min(start + chunk_size, count))
         for detector in state.detectors:
             changed += detector.update(ledger, changes)
+        state.consensus.learn(ledger, changes, len(state.annotators))
     return tuple(
         _standing([flags for flags in changed if flags.kind is kind])
         for kind in dict.fromkeys(flags.kind for flags in changed)

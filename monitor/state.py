@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.consensus import Consensus
 from monitor.detectors import detectors
 from monitor.ledger import Ledger
 from monitor.names import Names
@@ -43,6 +44,7 @@ class State:
     annotators: Names = field(default_factory=Names)
     model_versions: Names = field(default_factory=Names)
     partitions: list[Partition] = field(default_factory=list)
+    consensus: Consensus = field(default_factory=Consensus)
     detectors: tuple[LabelIssues, *tuple[Detector, ...]] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -33,10 +33,12 @@ from consumers.store.tables import Tables
 from monitor.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from monitor.annotators import Ratings
     from monitor.columns import Grow
+    from monitor.consensus import Opinions
     from monitor.events import Partition
     from monitor.pipeline import Step
     from monitor.state import Limits, State
@@ -135,7 +137,7 @@ class Store:
                 self._reshape(shape)
                 self._db.execute("COMMIT")
             state = load.empty_state(self._db, shape, limits, Ledger(grow))
-            flags = load.fill(self._db, state)
+            flags = *load.fill(self._db, state), load.fill_opinions(self._db, state)
             load.check(self._db, state, flags)
             class_count = len(load.column(self._db, sql.CLASSES))
         self._committer.remember(state, class_count=class_count)
@@ -194,6 +196,26 @@ class Store:
             if counted:
                 self.inbox.has_counted(counted.next_offset, self.txn_id)
         self._committer.remember(state, class_count=len(state.classes))
+
+    def publish(self, opinions: Opinions) -> None:
+        """Write what a sweep says anew, in a transaction of its own. Raises: StoreError, as `commit` does."""
+        if len(opinions):
+            self._commit_apart(lambda txn_id: self._committer.publish(opinions, txn_id))
+
+    def rate(self, ratings: Ratings) -> None:
+        """Write how good each annotator is. Raises: StoreError, as `commit` does."""
+        self._commit_apart(lambda _: self._committer.rate(ratings))
+
+    def _commit_apart(self, write: Callable[[int], None]) -> None:
+        def transaction() -> None:
+            txn_id = self._begin()
+            write(txn_id)
+            crash.point("store.inserted")
+            self._db.execute("COMMIT")
+
+        with self._access.held():
+            self._access.write(transaction, self._was_written)
+            self._has_committed()
 
     def gate(self, limits: QueryLimits, queries: int) -> Gate:
         """Answers queries from other threads until `close`, so many at a time. The state is loaded."""

@@ -11,6 +11,7 @@ import numpy as np
 from consumers.errors import StoreError
 from consumers.store import statements as sql
 from monitor.classes import Authority, ClassList
+from monitor.consensus import Judged
 from monitor.events import Partition
 from monitor.names import Names
 from monitor.order import OrderKeys
@@ -94,6 +95,21 @@ def fill(db: duckdb.DuckDBPyConnection, state: State) -> tuple[Flags, ...]:
     repeats = _numpy(db, sql.PREDICTION_KEYS)
     advance_prediction_keys(state.ledger, repeats["example"], _keys(repeats))
     return flags
+
+
+def fill_opinions(db: duckdb.DuckDBPyConnection, state: State) -> Flags:
+    """Restore what was last said of annotations; the flags that follow from it."""
+    columns = _numpy(db, sql.OPINIONS)
+    return state.consensus.restore(
+        state.ledger,
+        len(state.annotators),
+        Judged(
+            columns["annotation"],
+            columns["label_quality"],
+            columns["consensus"],
+            columns["consensus_quality"],
+        ),
+    )
 
 
 def check(db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...]) -> None:

@@ -56,7 +56,9 @@ def recompute(
     db.execute(sql.REMEMBER_FLAGS)
     for table in sql.DERIVED:
         db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names
-    for each in flags:
+    opinions = state.consensus.sweep(state.ledger, 0, state.ledger.examples.size)
+    tables.insert("opinion", rows.opinion_table(opinions))
+    for each in (*flags, opinions.flags):
         tables.insert("flag", rows.flag_tables(each, txn_id)[1])
     for number, stratum in state.label_issues.strata.items():
         classes = np.flatnonzero(stratum.statistics.count)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from monitor.annotators import Ratings
+    from monitor.consensus import Opinions
     from monitor.detectors.label_issues import Stratum
     from monitor.detectors.protocol import Flags
     from monitor.events import Event, Partition
@@ -159,6 +161,33 @@ def retracted_tables(step: Step, ledger: Ledger) -> tuple[Rows, Rows]:
     was_dead = ~before.is_live & ~before.is_pending & (rows < step.annotation_start)
     rows = rows[is_under | was_dead]
     return rows, rows[ledger.annotations.is_retracted[rows]]
+
+
+def opinion_table(opinions: Opinions) -> pa.Table:
+    """What is said of annotations and of their examples."""
+    return pa.table(
+        {
+            "annotation": opinions.annotations,
+            "label_quality": opinions.label_quality,
+            "consensus": opinions.consensus_label,
+            "consensus_quality": opinions.consensus_quality,
+        }
+    )
+
+
+def rating_table(ratings: Ratings) -> pa.Table:
+    """How good each annotator is."""
+    return pa.table(
+        {
+            "annotator": ratings.annotator,
+            "annotation_count": ratings.annotation_count,
+            "consensus_issue_count": ratings.issue_count,
+            "error_rate": ratings.error_rate,
+            "error_rate_low": ratings.error_rate_low,
+            "error_rate_high": ratings.error_rate_high,
+            "annotator_quality": ratings.annotator_quality,
+        }
+    )
 
 
 def flag_tables(flags: Flags, txn_id: int) -> tuple[Rows, pa.Table]:

@@ -33,6 +33,7 @@ SELECT stratum, class, annotation_count, self_confidence_sum, class_threshold,
 FROM store.class_statistics
 """
 JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
+OPINIONS = "SELECT annotation, label_quality, consensus, consensus_quality FROM store.opinion"
 FLAG_SUMS = """
 SELECT kind, count(*), sum(annotation), sum(annotation::BIGINT * annotation) FROM store.flag GROUP BY kind
 """
@@ -100,7 +101,7 @@ WHERE key_hash = ? AND key = ? AND received_us >= ?
 FORGET_KEYS = "DELETE FROM store.inbox_key WHERE received_us < ?"
 DELETE_COUNTED = "DELETE FROM store.inbox WHERE seq < ?"
 ISSUE_KEYS = """
-SELECT f.annotation, f.score AS label_score,
+SELECT f.annotation, coalesce(v.label_quality, f.score) AS label_score,
     store.named(a.annotation_id, e.example_id, w.name) AS annotation_id, e.example_id,
     w.name AS annotator, g.label AS given_label, nullif(m.name, '') AS model_version,
     u.labels[store.suggested(e.units, u.cuts, u.collision) + 1] AS suggested_label
@@ -111,6 +112,7 @@ JOIN store.annotator w USING (annotator)
 JOIN store.class g ON g.class = a.given
 JOIN store.model_version m USING (stratum)
 JOIN store.cuts u USING (stratum)
+LEFT JOIN store.opinion v USING (annotation)
 WHERE f.kind = 'label_issue'
 """
 """What orders and selects rows of the view `label_issues`. The view itself would compute all rows first."""
@@ -122,6 +124,7 @@ DELETE_DETAILS = """
 DELETE FROM store.annotation_detail WHERE annotation IN (SELECT value FROM batch_rows)
 """
 DELETE_EXAMPLES = "DELETE FROM store.example WHERE example IN (SELECT value FROM batch_rows)"
+DELETE_OPINIONS = "DELETE FROM store.opinion WHERE annotation IN (SELECT value FROM batch_rows)"
 DELETE_RETRACTED = "DELETE FROM store.retracted WHERE annotation IN (SELECT value FROM batch_rows)"
 DELETE_FLAGS = (
     "DELETE FROM store.flag WHERE kind = ? AND annotation IN (SELECT value FROM batch_rows)"
@@ -139,7 +142,7 @@ WHERE j.stratum = b.stratum AND j.given = b.given AND j.suggested = b.suggested
 DELETE_DEAD_LETTERS = """
 DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AND d.position = b.position
 """
-DERIVED = ("flag", "class_statistics", "joint")
+DERIVED = ("flag", "class_statistics", "joint", "opinion", "annotator_rating")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""
 
 THRESHOLDS = "SELECT stratum, class, class_threshold FROM store.class_statistics"

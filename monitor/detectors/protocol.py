@@ -24,6 +24,7 @@ class Kind(StrEnum):
     """Kinds of finding. The values are a public contract."""
 
     LABEL_ISSUE = "label_issue"
+    CONSENSUS_ISSUE = "consensus_issue"
     EXACT_DUPLICATE = "exact_duplicate"
     CONFLICTING_LABELS = "conflicting_labels"
 

@@ -19,6 +19,8 @@ from monitor.columns import Columns
 from monitor.units import UNIT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from monitor.statistics.class_statistics import Counts
@@ -32,6 +34,7 @@ LOG_UNIT = float(1 << 36)
 """Logarithms are integers too, of this many parts: then their sums do not depend on the order."""
 OWN_PRIOR = 20.0
 """Labels like everybody's that each annotator begins with, for each class."""
+_CHUNK_CELLS = 1 << 18
 _DIAGONAL_PRIOR, _SPREAD_PRIOR = 20.0, 10.0
 
 
@@ -84,11 +87,13 @@ class ConfusionCounts:
 
     def update(self, annotator: Rows, given: NDArray[np.int16], units: Units) -> None:
         """Add labels: who gave them, what was given, the example's probabilities. Shape: (n,); (n, K)."""
-        self._add(annotator, given, units, 1)
+        for at in _chunks(units):
+            self._add(annotator[at], given[at], units[at], 1)
 
     def revert(self, annotator: Rows, given: NDArray[np.int16], units: Units) -> None:
         """Take back labels that were added before, to the last bit."""
-        self._add(annotator, given, units, -1)
+        for at in _chunks(units):
+            self._add(annotator[at], given[at], units[at], -1)
 
     def merge(self, other: ConfusionCounts) -> None:
         """Add the counts of another part of the stream, which numbers annotators and classes alike."""
@@ -173,6 +178,12 @@ class ConfusionCounts:
 def fixed(logs: NDArray[np.float64]) -> Logs:
     """Logarithms as integers."""
     return np.rint(logs * LOG_UNIT).astype(np.int64)
+
+
+def _chunks(units: Units) -> Iterator[slice]:
+    """Parts of a large array, so that what is made of each stays small."""
+    step = max(1, _CHUNK_CELLS // max(units.shape[1], 1))
+    return (slice(start, start + step) for start in range(0, len(units), step))
 
 
 def _add_rows(table: Counts, rows: NDArray[np.integer], values: Counts) -> None:

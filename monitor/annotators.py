@@ -1,0 +1,85 @@
+"""How good each annotator is: error rate with an interval, drawn towards what is usual here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import betaincinv
+
+from monitor.units import UNIT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitor.consensus import AnnotatorTotals
+    from monitor.statistics.class_statistics import Counts
+    from monitor.tables import Rows
+
+    Rates = NDArray[np.float64]
+
+STRENGTH_MIN, STRENGTH_MAX = 2.0, 1_000.0
+"""Least and most labels that what is usual may count as."""
+_LOW, _HIGH = 0.025, 0.975
+
+
+@dataclass(frozen=True, slots=True)
+class Ratings:
+    """Annotators with live labels. Shape: (n,) each. Rates are between 0 and 1.
+
+    `error_rate` is the share of issues (label_quality below a half), `low` and `high` its 95 % interval,
+    `annotator_quality` the mean probability that a label is right; each drawn towards everybody's.
+    """
+
+    annotator: Rows
+    annotation_count: Counts
+    issue_count: Counts
+    error_rate: Rates
+    error_rate_low: Rates
+    error_rate_high: Rates
+    annotator_quality: Rates
+
+
+def rate(totals: AnnotatorTotals) -> Ratings:
+    """Judge every annotator who has live labels.
+
+    The number of issues is taken as beta-binomial: annotators' rates are spread around a common mean, as
+    far as the data say. Source: the beta posterior; its prior's strength is (1 − ρ) / ρ with the
+    intra-class correlation ρ by analysis of variance (Ridout, Demétrio & Firth 1999, eq. 1).
+    """
+    rows = np.flatnonzero(totals.count[: totals.size]).astype(np.int32)
+    count, issues = totals.count[rows], totals.issue_count[rows]
+    quality = totals.quality_sum[rows] / UNIT
+    all_labels = max(int(count.sum()), 1)
+    mean = (int(issues.sum()) + 0.5) / (all_labels + 1)
+    strength = prior_strength(count, issues)
+    wrong = issues + strength * mean
+    right = count - issues + strength * (1 - mean)
+    common_quality = int(totals.quality_sum[rows].sum()) / UNIT / all_labels
+    return Ratings(
+        rows,
+        count,
+        issues,
+        wrong / (wrong + right),
+        betaincinv(wrong, right, _LOW),
+        betaincinv(wrong, right, _HIGH),
+        (quality + strength * common_quality) / (count + strength),
+    )
+
+
+def prior_strength(count: Counts, issues: Counts) -> float:
+    """How many labels what is usual counts as: few where annotators differ, many where they are alike."""
+    labels, people = int(count.sum()), count.size
+    if people < 2 or labels == people:
+        return STRENGTH_MAX if people > 1 else STRENGTH_MIN
+    squares = float((issues * (issues / count)).sum())
+    between = (squares - float(issues.sum()) ** 2 / labels) / (people - 1)
+    within = (float(issues.sum()) - squares) / (labels - people)
+    size = (labels - float((count * (count / labels)).sum())) / (people - 1)
+    correlation = between - within
+    total = between + (size - 1) * within
+    if correlation <= 0 or total <= 0:
+        return STRENGTH_MAX
+    rho = correlation / total
+    return float(np.clip((1 - rho) / rho, STRENGTH_MIN, STRENGTH_MAX))

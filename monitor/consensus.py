@@ -1,0 +1,296 @@
+"""What the label of each example is, and how good each given label: the posterior, as published.
+
+An example's posterior depends on how its annotators label everywhere, so it moves a little with every
+label that anybody gives. The examples of a batch are judged at once; all others keep what was last said of
+them until a sweep comes by. After a sweep through all of them without a change in between, what is
+published follows from the live annotations alone, whatever came in which order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monitor.changes import Cause
+from monitor.columns import Columns
+from monitor.detectors.protocol import Action, Flags, Kind
+from monitor.distinct import distinct, run_of
+from monitor.statistics.confusion_counts import ConfusionCounts
+from monitor.statistics.posterior import MODEL_WEIGHT, add_labels, model_logs, posteriors
+from monitor.units import UNIT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monitor.changes import Changes
+    from monitor.ledger import Ledger
+    from monitor.statistics.class_statistics import Counts
+    from monitor.tables import Rows
+    from monitor.units import Units
+
+    Mask = NDArray[np.bool_]
+    Qualities = NDArray[np.float32]
+
+ISSUE_BELOW = 0.5
+"""A label that is wrong rather than right is an issue."""
+_CHUNK_CELLS = 1 << 18
+
+
+class _Annotations(Columns):
+    layout = (("label_quality", np.float32, np.nan),)
+    label_quality: Qualities
+
+
+class _Examples(Columns):
+    layout = (("label", np.int16, -1), ("quality", np.float32, np.nan))
+    label: NDArray[np.int16]
+    quality: Qualities
+
+
+class AnnotatorTotals(Columns):
+    """One row per annotator: live labels, those that are issues, and the sum of their quality in units."""
+
+    layout = (("count", np.int64, 0), ("issue_count", np.int64, 0), ("quality_sum", np.int64, 0))
+    count: Counts
+    issue_count: Counts
+    quality_sum: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """What is said of annotations, and was not before. Shape: (n,) each; `goes` (g,).
+
+    `goes` are annotations of which the last word no longer holds: another one comes, or they are gone.
+    """
+
+    annotations: Rows
+    label_quality: Qualities
+    consensus_label: NDArray[np.int16]
+    consensus_quality: Qualities
+    goes: Rows
+    flags: Flags
+
+    def __len__(self) -> int:
+        return self.annotations.size + self.goes.size
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Annotations with the posterior of their given label, and of their example's best one. Shape: (n,) each."""
+
+    annotations: Rows
+    label_quality: Qualities
+    consensus_label: NDArray[np.int16]
+    consensus_quality: Qualities
+
+
+_NOBODY = Judged(
+    np.empty(0, np.int32),
+    np.empty(0, np.float32),
+    np.empty(0, np.int16),
+    np.empty(0, np.float32),
+)
+
+
+class Consensus:
+    """The posterior of every labelled example, from the model and everybody's labels. Mutable.
+
+    `version` changes with whatever may change an opinion.
+    """
+
+    def __init__(self, model_weight: float = MODEL_WEIGHT) -> None:
+        self.model_weight = model_weight
+        self.counts = ConfusionCounts()
+        self.totals = AnnotatorTotals()
+        self.version = 0
+        self._annotations = _Annotations()
+        self._examples = _Examples()
+
+    def learn(self, ledger: Ledger, changes: Changes, annotator_count: int) -> None:
+        """Count the changed annotations: how each annotator labels each class."""
+        self._grow(ledger, annotator_count)
+        before, after = changes.before, changes.after
+        is_same = before.is_live & after.is_live
+        for name in ("example", "annotator", "given"):
+            is_same &= getattr(before, name) == getattr(after, name)
+        is_same &= ~_places(changes.replaced, after.example)[1]
+        leaves, joins = before.is_live & ~is_same, after.is_live & ~is_same
+        if leaves.any():
+            units = _units_before(ledger, changes, before.example[leaves])
+            self.counts.revert(before.annotator[leaves], before.given[leaves], units)
+        if joins.any():
+            units = ledger.units.data[run_of(after.example[joins])]
+            self.counts.update(after.annotator[joins], after.given[joins], units)
+        self.version += bool(leaves.any() or joins.any())
+
+    def update(self, ledger: Ledger, changes: Changes, annotator_count: int) -> Opinions:
+        """Learn from a batch, and judge the examples it touched anew."""
+        self.learn(ledger, changes, annotator_count)
+        before, after = changes.before, changes.after
+        examples = distinct(before.example[before.is_live], after.example[after.is_live])
+        judged = self._judge(ledger, examples)
+        gone = changes.annotations[before.is_live & ~after.is_live]
+        rows = np.concatenate((judged.annotations, gone))
+        at, is_touched = _places(changes.annotations, rows)
+        cause = np.full(rows.size, Cause.ANNOTATION, np.int8)
+        cause[is_touched] = changes.cause[at[is_touched]]
+        whose = ledger.annotations.annotator[rows]
+        whose[is_touched] = before.annotator[at[is_touched]]
+        is_other = np.zeros(rows.size, np.bool_)
+        is_other[is_touched] = (
+            (before.given != after.given) | (before.self_units != after.self_units)
+        )[at[is_touched]]
+        return self._publish(ledger, judged, gone, whose, cause, is_other)
+
+    def sweep(self, ledger: Ledger, start: int, stop: int) -> Opinions:
+        """Judge the examples in these rows anew."""
+        rows = np.arange(start, min(stop, ledger.examples.size), dtype=np.int32)
+        judged = self._judge(ledger, rows)
+        rows = judged.annotations
+        return self._publish(
+            ledger,
+            judged,
+            rows[:0],
+            ledger.annotations.annotator[rows],
+            np.full(rows.size, Cause.THRESHOLD, np.int8),
+            np.zeros(rows.size, np.bool_),
+        )
+
+    def restore(self, ledger: Ledger, annotator_count: int, judged: Judged) -> Flags:
+        """Go on from what was published; the flags that stand."""
+        self._grow(ledger, annotator_count)
+        rows, quality = judged.annotations, judged.label_quality
+        example = ledger.annotations.example[rows]
+        self._annotations.label_quality[rows] = quality
+        self._examples.label[example] = judged.consensus_label
+        self._examples.quality[example] = judged.consensus_quality
+        self._count(ledger.annotations.annotator[rows], quality, 1)
+        at = np.flatnonzero(quality < ISSUE_BELOW)
+        nothing = np.zeros(at.size, np.int8)
+        return _flags(rows[at], nothing, nothing, quality[at])
+
+    def _grow(self, ledger: Ledger, annotator_count: int) -> None:
+        width = ledger.units.data.shape[1]
+        self.version += width != self.counts.class_count
+        self.counts.grow_to(annotator_count, width)
+        self.totals.grow_to(annotator_count)
+        self._annotations.grow_to(ledger.annotations.size)
+        self._examples.grow_to(ledger.examples.size)
+
+    def _judge(self, ledger: Ledger, examples: Rows) -> Judged:
+        """The live annotations of these distinct ascending examples, judged."""
+        examples = examples[ledger.examples.live_count[examples] > 0]
+        if not examples.size:
+            return _NOBODY
+        step = max(1, _CHUNK_CELLS // max(self.counts.class_count, 1))
+        parts = [
+            self._judge_chunk(ledger, examples[start : start + step])
+            for start in range(0, examples.size, step)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return Judged(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in Judged.__slots__
+            )
+        )
+
+    def _judge_chunk(self, ledger: Ledger, examples: Rows) -> Judged:
+        table = ledger.annotations
+        rows = ledger.annotations_of(examples)
+        rows = np.sort(rows[(table.given[rows] >= 0) & ~table.is_retracted[rows]])
+        given = table.given[rows]
+        example = np.searchsorted(examples, table.example[rows])
+        logs = add_labels(
+            model_logs(ledger.units.data[run_of(examples)], self.model_weight),
+            example,
+            self.counts.log_likelihoods(table.annotator[rows], given),
+        )
+        posterior = posteriors(logs)
+        label = posterior.argmax(axis=1)
+        best = posterior[np.arange(examples.size), label].astype(np.float32)
+        return Judged(
+            rows,
+            posterior[example, given].astype(np.float32),
+            label.astype(np.int16)[example],
+            best[example],
+        )
+
+    def _publish(
+        self,
+        ledger: Ledger,
+        judged: Judged,
+        gone: Rows,
+        whose: Rows,
+        cause: NDArray[np.int8],
+        is_other: Mask,
+    ) -> Opinions:
+        """Say what was judged. `whose`, `cause`, `is_other` are of the judged annotations, then of those gone.
+
+        `whose` are the annotators who had them last; `is_other` says that a flag which stands has changed.
+        """
+        rows = np.concatenate((judged.annotations, gone))
+        before = self._annotations.label_quality[rows]
+        after = np.concatenate((judged.label_quality, np.full(gone.size, np.nan, np.float32)))
+        example = ledger.annotations.example[judged.annotations]
+        differs = before != after
+        differs[: example.size] |= self._examples.label[example] != judged.consensus_label
+        differs[: example.size] |= self._examples.quality[example] != judged.consensus_quality
+        self._count(whose, before, -1)
+        self._count(ledger.annotations.annotator[rows], after, 1)
+        self._annotations.label_quality[rows] = after
+        self._examples.label[example] = judged.consensus_label
+        self._examples.quality[example] = judged.consensus_quality
+        comes = np.flatnonzero(differs[: example.size])
+        was, now = before < ISSUE_BELOW, after < ISSUE_BELOW
+        at = np.flatnonzero((was != now) | (was & now & is_other))
+        action = np.where(~was, Action.RAISED, np.where(now, Action.CHANGED, Action.CLEARED))
+        return Opinions(
+            judged.annotations[comes],
+            judged.label_quality[comes],
+            judged.consensus_label[comes],
+            judged.consensus_quality[comes],
+            rows[differs & ~np.isnan(before)],
+            _flags(rows[at], action[at], cause[at], np.where(now, after, before)[at]),
+        )
+
+    def _count(self, annotator: Rows, label_quality: Qualities, sign: int) -> None:
+        """Add labels to their annotators' totals, or take them back; those without a quality are none."""
+        is_known = ~np.isnan(label_quality)
+        annotator, label_quality = annotator[is_known], label_quality[is_known]
+        np.add.at(self.totals.count, annotator, sign)
+        np.add.at(self.totals.issue_count, annotator[label_quality < ISSUE_BELOW], sign)
+        units = np.rint(label_quality.astype(np.float64) * UNIT).astype(np.int64)
+        np.add.at(self.totals.quality_sum, annotator, sign * units)
+
+
+def _units_before(ledger: Ledger, changes: Changes, examples: Rows) -> Units:
+    """The probabilities of examples before the batch. Shape: (n, K)."""
+    units = ledger.units.data[examples]
+    at, is_replaced = _places(changes.replaced, examples)
+    units[is_replaced] = changes.units_before[at[is_replaced]]
+    return units
+
+
+def _places(ascending: Rows, rows: Rows) -> tuple[NDArray[np.int64], Mask]:
+    """Where rows are in an ascending list, and which are there at all."""
+    at = np.searchsorted(ascending, rows)
+    is_there = at < ascending.size
+    is_there[is_there] = ascending[at[is_there]] == rows[is_there]
+    return at, is_there
+
+
+def _flags(
+    rows: Rows, action: NDArray[np.integer], cause: NDArray[np.int8], quality: Qualities
+) -> Flags:
+    return Flags(
+        Kind.CONSENSUS_ISSUE,
+        rows,
+        action.astype(np.int8),
+        cause,
+        quality.astype(np.float64),
+        np.full(rows.size, -1, np.int32),
+    )
