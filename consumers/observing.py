@@ -54,7 +54,7 @@ class Observer(Protocol):
         """A batch is durable. There is no CHECKPOINT in `taken_s` where the log was small."""
         ...
 
-    def swept(self, state: State, opinions: Opinions) -> None:
+    def swept(self, opinions: Opinions) -> None:
         """A sweep said something anew of annotations that no batch had touched."""
         ...
 

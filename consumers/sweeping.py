@@ -89,7 +89,7 @@ class Sweep:
         if len(opinions):
             self._store.publish(opinions)
             if self._observer:
-                self._observer.swept(self._state, opinions)
+                self._observer.swept(opinions)
         self._is_under_way = stop < ledger.examples.size
         ended_at = self._clock()
         self._taken_s += ended_at - began_at

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.special import betaincinv  # type: ignore[import-untyped] # it has no stubs
 
 from monitor.units import UNIT
 
@@ -45,8 +45,8 @@ def rate(totals: AnnotatorTotals) -> Ratings:
     """Judge every annotator who has live labels.
 
     The number of issues is taken as beta-binomial: annotators' rates are spread around a common mean, as
-    far as the data say. Source: the beta posterior; its prior's strength is (1 − ρ) / ρ with the
-    intra-class correlation ρ by analysis of variance (Ridout, Demétrio & Firth 1999, eq. 1).
+    far as the data say. Source: the beta posterior; its prior's strength is (1 − r) / r with the
+    intra-class correlation r by analysis of variance (Ridout, Demétrio & Firth 1999, eq. 1).
     """
     rows = np.flatnonzero(totals.count[: totals.size]).astype(np.int32)
     count, issues = totals.count[rows], totals.issue_count[rows]
@@ -71,15 +71,13 @@ def rate(totals: AnnotatorTotals) -> Ratings:
 def prior_strength(count: Counts, issues: Counts) -> float:
     """How many labels what is usual counts as: few where annotators differ, many where they are alike."""
     labels, people = int(count.sum()), count.size
-    if people < 2 or labels == people:
-        return STRENGTH_MAX if people > 1 else STRENGTH_MIN
+    if people <= 1 or labels == people:
+        return STRENGTH_MIN if people <= 1 else STRENGTH_MAX
     squares = float((issues * (issues / count)).sum())
     between = (squares - float(issues.sum()) ** 2 / labels) / (people - 1)
     within = (float(issues.sum()) - squares) / (labels - people)
     size = (labels - float((count * (count / labels)).sum())) / (people - 1)
-    correlation = between - within
-    total = between + (size - 1) * within
-    if correlation <= 0 or total <= 0:
+    if between <= within:
         return STRENGTH_MAX
-    rho = correlation / total
-    return float(np.clip((1 - rho) / rho, STRENGTH_MIN, STRENGTH_MAX))
+    correlation = (between - within) / (between + (size - 1) * within)
+    return float(np.clip((1 - correlation) / correlation, STRENGTH_MIN, STRENGTH_MAX))

@@ -78,12 +78,21 @@ class Opinions:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Annotations with the posterior of their given label, and of their example's best one. Shape: (n,) each."""
+    """Annotations: the probability of their given label, and of their example's best one. Shape: (n,)."""
 
     annotations: Rows
     label_quality: Qualities
     consensus_label: NDArray[np.int16]
     consensus_quality: Qualities
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """Who gave annotations when they were last judged, why they are judged again, and if they are others."""
+
+    annotator: Rows
+    cause: NDArray[np.int8]
+    is_other: Mask
 
 
 _NOBODY = Judged(
@@ -142,7 +151,7 @@ class Consensus:
         is_other[is_touched] = (
             (before.given != after.given) | (before.self_units != after.self_units)
         )[at[is_touched]]
-        return self._publish(ledger, judged, gone, whose, cause, is_other)
+        return self._publish(ledger, judged, gone, _Last(whose, cause, is_other))
 
     def sweep(self, ledger: Ledger, start: int, stop: int) -> Opinions:
         """Judge the examples in these rows anew."""
@@ -153,9 +162,11 @@ class Consensus:
             ledger,
             judged,
             rows[:0],
-            ledger.annotations.annotator[rows],
-            np.full(rows.size, Cause.THRESHOLD, np.int8),
-            np.zeros(rows.size, np.bool_),
+            _Last(
+                ledger.annotations.annotator[rows],
+                np.full(rows.size, Cause.THRESHOLD, np.int8),
+                np.zeros(rows.size, np.bool_),
+            ),
         )
 
     def restore(self, ledger: Ledger, annotator_count: int, judged: Judged) -> Flags:
@@ -192,10 +203,7 @@ class Consensus:
         if len(parts) == 1:
             return parts[0]
         return Judged(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in Judged.__slots__
-            )
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in Judged.__slots__)
         )
 
     def _judge_chunk(self, ledger: Ledger, examples: Rows) -> Judged:
@@ -224,14 +232,9 @@ class Consensus:
         ledger: Ledger,
         judged: Judged,
         gone: Rows,
-        whose: Rows,
-        cause: NDArray[np.int8],
-        is_other: Mask,
+        last: _Last,
     ) -> Opinions:
-        """Say what was judged. `whose`, `cause`, `is_other` are of the judged annotations, then of those gone.
-
-        `whose` are the annotators who had them last; `is_other` says that a flag which stands has changed.
-        """
+        """Say what was judged, and forget those gone; `last` is about the former, then the latter."""
         rows = np.concatenate((judged.annotations, gone))
         before = self._annotations.label_quality[rows]
         after = np.concatenate((judged.label_quality, np.full(gone.size, np.nan, np.float32)))
@@ -239,14 +242,14 @@ class Consensus:
         differs = before != after
         differs[: example.size] |= self._examples.label[example] != judged.consensus_label
         differs[: example.size] |= self._examples.quality[example] != judged.consensus_quality
-        self._count(whose, before, -1)
+        self._count(last.annotator, before, -1)
         self._count(ledger.annotations.annotator[rows], after, 1)
         self._annotations.label_quality[rows] = after
         self._examples.label[example] = judged.consensus_label
         self._examples.quality[example] = judged.consensus_quality
         comes = np.flatnonzero(differs[: example.size])
         was, now = before < ISSUE_BELOW, after < ISSUE_BELOW
-        at = np.flatnonzero((was != now) | (was & now & is_other))
+        at = np.flatnonzero((was != now) | (was & now & last.is_other))
         action = np.where(~was, Action.RAISED, np.where(now, Action.CHANGED, Action.CLEARED))
         return Opinions(
             judged.annotations[comes],
@@ -254,7 +257,7 @@ class Consensus:
             judged.consensus_label[comes],
             judged.consensus_quality[comes],
             rows[differs & ~np.isnan(before)],
-            _flags(rows[at], action[at], cause[at], np.where(now, after, before)[at]),
+            _flags(rows[at], action[at], last.cause[at], np.where(now, after, before)[at]),
         )
 
     def _count(self, annotator: Rows, label_quality: Qualities, sign: int) -> None:

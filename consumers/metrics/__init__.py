@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from consumers.board import Board
     from consumers.config import MetricsSettings
     from consumers.store import Arrival
+    from monitor.consensus import Opinions
     from monitor.pipeline import Step
     from monitor.state import State
 
@@ -98,6 +99,11 @@ class Metrics(Collector):
                 self._series.observe(STAGE_DURATION, duration_s, str(stage))
             if Stage.CHECKPOINT in taken_s:
                 self._series.put(CHECKPOINT_TIME, now)
+
+    def swept(self, opinions: Opinions) -> None:
+        """Count what a sweep has found."""
+        with self._lock:
+            self._counting.find((opinions.flags,))
 
     def recounted(self, *, is_equal: bool) -> None:
         """The stored joint was compared with a recount from the facts."""

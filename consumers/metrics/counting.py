@@ -34,7 +34,7 @@ from monitor.events import EventType, Reason
 from monitor.units import UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from consumers.metrics.definitions import Definition
     from consumers.metrics.series import Series
     from consumers.store import Arrival
+    from monitor.detectors.protocol import Flags
     from monitor.events import Records
     from monitor.pipeline import Step
     from monitor.state import State
@@ -103,6 +104,13 @@ class Counting:
         flagged = ledger.annotations.annotator[raised]
         self._annotators.count(state.annotators.names, labelled, flagged, idle_clock)
 
+    def find(self, changed: Iterable[Flags]) -> None:
+        """Count changes of flags."""
+        for flags in changed:
+            for action, name in _ACTIONS.items():
+                count = (flags.action == action).sum()
+                self._series.add(FINDINGS, int(count), str(flags.kind), name)
+
     def readings(self) -> Iterator[Reading]:
         """What is to be shown of the classes."""
         yield from self._labels.readings()
@@ -149,7 +157,4 @@ class Counting:
         causes = changes.cause[changes.before.is_live]
         series.add(RETRACTIONS, int((causes == Cause.RELABEL).sum()), "update")
         series.add(RETRACTIONS, int((causes == Cause.DELETION).sum()), "delete")
-        for flags in step.flags:
-            for action, name in _ACTIONS.items():
-                count = (flags.action == action).sum()
-                series.add(FINDINGS, int(count), str(flags.kind), name)
+        self.find(step.flags)

@@ -25,7 +25,7 @@ from consumers.store.memory_limit import Files, MemoryLimit
 from consumers.store.migrate import create, migrate
 from consumers.store.outbox import Outbox
 from consumers.store.parity import wrong_cells
-from consumers.store.reshape import check_classes, recompute, renumber
+from consumers.store.reshape import check_classes, recompute, renumber, write_shape
 from consumers.store.rows import transaction_table
 from consumers.store.shape import refused_change, shape_of
 from consumers.store.snapshot import Snapshots, working_files
@@ -134,7 +134,7 @@ class Store:
                 # Only a store without events gets here: its class list starts anew.
                 self._db.execute("BEGIN")
                 self._db.execute("DELETE FROM store.class")
-                self._reshape(shape)
+                write_shape(self._committer, shape)
                 self._db.execute("COMMIT")
             state = load.empty_state(self._db, shape, limits, Ledger(grow))
             flags = *load.fill(self._db, state), load.fill_opinions(self._db, state)
@@ -155,7 +155,7 @@ class Store:
             self._memory.hold(self.path.stat().st_size)
             txn_id = self._begin()
             renumber(self._db, shape["classes"])
-            self._reshape(shape)
+            write_shape(self._committer, shape)
             state = load.empty_state(self._db, shape, limits, Ledger(grow))
             flags = load.fill(self._db, state)
             recompute(self._db, self._tables, state, flags, txn_id)
@@ -295,13 +295,3 @@ class Store:
         row = self._db.execute(statement, parameters or {}).fetchone()
         assert row is not None, "an aggregate has one row"
         return int(row[0])
-
-    def _reshape(self, shape: dict[str, Any]) -> None:
-        """Record the shape, in a transaction of the caller; the class list's authority follows from it."""
-        for name in (load.AUTHORITY, load.ALIGNMENT):
-            if shape["classes"] is not None:
-                self._settings.pop(name, None)
-        if self._settings.get("shape", shape) != shape:
-            self._settings["must_redrive"] = True
-        self._settings["shape"] = shape
-        self._committer.write_settings(self._settings)

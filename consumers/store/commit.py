@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consumers.arrow import pa
-from consumers.store import load, rows
+from consumers.store import judged, load, rows
 from consumers.store import statements as sql
 from consumers.store.details import detail_table
 from consumers.store.letters import dead_letter_table
@@ -18,7 +18,7 @@ from monitor.statistics.class_statistics import ClassStatistics
 from monitor.statistics.confident_joint import ConfidentJoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from consumers.store.tables import Tables
     from monitor.annotators import Ratings
     from monitor.consensus import Opinions
-    from monitor.detectors.protocol import Flags
     from monitor.events import Partition, Records
     from monitor.pipeline import Step
     from monitor.state import State
@@ -117,8 +116,8 @@ class Committer:
         self._remember_before()
         self.write_names(state)
         large = self._write_facts(step, state, txn_id)
-        self._write_opinions(step.opinions)
-        self._write_flags(step.flags, txn_id)
+        judged.write_opinions(self._tables, step.opinions)
+        judged.write_flags(self._tables, step.flags, txn_id)
         for number in state.label_issues.strata_touched:
             self._write_stratum(number, state)
         large += self._write_arrival(step, state, arrival, txn_id)
@@ -196,29 +195,16 @@ class Committer:
             self._tables.insert("review", reviews)
         return Large() if details is None else large_in(details)
 
-    def _write_opinions(self, opinions: Opinions) -> None:
-        """What is said of annotations and was not before."""
-        self._tables.delete(sql.DELETE_OPINIONS, opinions.goes)
-        self._tables.insert("opinion", rows.opinion_table(opinions))
-
     def publish(self, opinions: Opinions, txn_id: int) -> None:
         """What a sweep says anew, inside a transaction of the caller."""
         self._remember_before()
-        self._write_opinions(opinions)
-        self._write_flags((opinions.flags,), txn_id)
+        judged.write_opinions(self._tables, opinions)
+        judged.write_flags(self._tables, (opinions.flags,), txn_id)
 
     def rate(self, ratings: Ratings) -> None:
         """How good each annotator is, inside a transaction of the caller."""
         self._remember_before()
-        self._tables.replace_all("annotator_rating", rows.rating_table(ratings))
-
-    def _write_flags(self, changed: Sequence[Flags], txn_id: int) -> None:
-        """Flags that come and go, and the findings that say so."""
-        for flags in filter(len, changed):
-            goes, comes = rows.flag_tables(flags, txn_id)
-            self._tables.delete(sql.DELETE_FLAGS, goes, str(flags.kind))
-            self._tables.insert("flag", comes)
-            self._tables.insert("finding", rows.finding_table(flags, txn_id))
+        judged.write_ratings(self._tables, ratings)
 
     def _write_stratum(self, number: int, state: State) -> None:
         """The classes and cells of a stratum that differ from what is stored."""

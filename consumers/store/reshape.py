@@ -5,18 +5,19 @@ Nobody reads or commits meanwhile, so UPDATE is allowed here, and only here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from consumers.arrow import pa
 from consumers.errors import UsageError
-from consumers.store import load, rows
+from consumers.store import judged, load, rows
 from consumers.store import statements as sql
 
 if TYPE_CHECKING:
     import duckdb
 
+    from consumers.store.commit import Committer
     from consumers.store.tables import Tables
     from monitor.detectors.protocol import Flags
     from monitor.state import State
@@ -45,6 +46,15 @@ def renumber(db: duckdb.DuckDBPyConnection, names: list[str] | None) -> None:
     db.execute("DELETE FROM store.class")
 
 
+def write_shape(committer: Committer, shape: dict[str, Any]) -> None:
+    """Record the shape, in a transaction of the caller; the class list's authority follows from it."""
+    if shape["classes"] is not None:
+        for name in (load.AUTHORITY, load.ALIGNMENT):
+            committer.settings.pop(name, None)
+    more = {"must_redrive": True} if committer.settings.get("shape", shape) != shape else {}
+    committer.write_settings({"shape": shape} | more)
+
+
 def recompute(
     db: duckdb.DuckDBPyConnection,
     tables: Tables,
@@ -57,9 +67,9 @@ def recompute(
     for table in sql.DERIVED:
         db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names
     opinions = state.consensus.sweep(state.ledger, 0, state.ledger.examples.size)
-    tables.insert("opinion", rows.opinion_table(opinions))
+    tables.insert("opinion", judged.opinion_table(opinions))
     for each in (*flags, opinions.flags):
-        tables.insert("flag", rows.flag_tables(each, txn_id)[1])
+        tables.insert("flag", judged.flag_tables(each, txn_id)[1])
     for number, stratum in state.label_issues.strata.items():
         classes = np.flatnonzero(stratum.statistics.count)
         tables.insert("class_statistics", rows.class_statistics_table(number, stratum, classes))

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from consumers.arrow import pa
-from monitor.changes import Cause
-from monitor.detectors.protocol import Action
 from monitor.distinct import run_of
 from monitor.events import EventType
 from monitor.tables import keys_of
@@ -19,10 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.annotators import Ratings
-    from monitor.consensus import Opinions
     from monitor.detectors.label_issues import Stratum
-    from monitor.detectors.protocol import Flags
     from monitor.events import Event, Partition
     from monitor.ledger import Ledger
     from monitor.order import OrderKeys
@@ -161,67 +156,6 @@ def retracted_tables(step: Step, ledger: Ledger) -> tuple[Rows, Rows]:
     was_dead = ~before.is_live & ~before.is_pending & (rows < step.annotation_start)
     rows = rows[is_under | was_dead]
     return rows, rows[ledger.annotations.is_retracted[rows]]
-
-
-def opinion_table(opinions: Opinions) -> pa.Table:
-    """What is said of annotations and of their examples."""
-    return pa.table(
-        {
-            "annotation": opinions.annotations,
-            "label_quality": opinions.label_quality,
-            "consensus": opinions.consensus_label,
-            "consensus_quality": opinions.consensus_quality,
-        }
-    )
-
-
-def rating_table(ratings: Ratings) -> pa.Table:
-    """How good each annotator is."""
-    return pa.table(
-        {
-            "annotator": ratings.annotator,
-            "annotation_count": ratings.annotation_count,
-            "consensus_issue_count": ratings.issue_count,
-            "error_rate": ratings.error_rate,
-            "error_rate_low": ratings.error_rate_low,
-            "error_rate_high": ratings.error_rate_high,
-            "annotator_quality": ratings.annotator_quality,
-        }
-    )
-
-
-def flag_tables(flags: Flags, txn_id: int) -> tuple[Rows, pa.Table]:
-    """Annotations whose stored flag goes, and the flags that come."""
-    goes = flags.annotations[flags.action != Action.RAISED]
-    comes = flags.action != Action.CLEARED
-    count = int(comes.sum())
-    table = pa.table(
-        {
-            "kind": pa.repeat(pa.scalar(str(flags.kind)), count),
-            "annotation": flags.annotations[comes],
-            "score": flags.score[comes],
-            "txn_id": np.full(count, txn_id, np.int64),
-        }
-    )
-    return goes, table
-
-
-_ACTIONS = pa.array([action.name.lower() for action in Action])
-_CAUSES = pa.array([cause.name.lower() for cause in Cause])
-
-
-def finding_table(flags: Flags, txn_id: int) -> pa.Table:
-    """Every change of a flag."""
-    return pa.table(
-        {
-            "txn_id": np.full(len(flags), txn_id, np.int64),
-            "kind": pa.repeat(pa.scalar(str(flags.kind)), len(flags)),
-            "action": _ACTIONS.take(pa.array(flags.action)),
-            "cause": _CAUSES.take(pa.array(flags.cause)),
-            "annotation": flags.annotations,
-            "score": flags.score,
-        }
-    )
 
 
 def class_statistics_table(number: int, stratum: Stratum, at: NDArray[np.int64]) -> pa.Table:

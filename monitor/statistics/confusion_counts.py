@@ -11,7 +11,7 @@ annotator has one rate, that of being right, and all errors are equally likely.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from monitor.units import Units
 
     Logs = NDArray[np.int64]
+
+IntT = TypeVar("IntT", bound=np.integer)
 
 DENSE_CLASSES_MAX = 50
 LOG_UNIT = float(1 << 36)
@@ -110,7 +112,7 @@ class ConfusionCounts:
             self._totals[: len(other._totals), :width] += other._totals
 
     def log_likelihoods(self, annotator: Rows, given: NDArray[np.int16]) -> Logs:
-        """log P(this annotator gives this label | class), for each class. Shape: (n, K).
+        """The log of P(this annotator gives this label | class), for each class. Shape: (n, K).
 
         Unit: 1 / LOG_UNIT. Source: the design's T_a[i | j]: own counts, with OWN_PRIOR labels
         distributed like everybody's.
@@ -125,7 +127,10 @@ class ConfusionCounts:
         return fixed(np.log(rates))
 
     def accuracies(self) -> NDArray[np.float64]:
-        """How likely the model finds each annotator's labels, drawn towards everybody. Shape: (annotators,)."""
+        """How likely the model finds each annotator's labels, drawn towards everybody.
+
+        Shape: (annotators,).
+        """
         size = self._coins.size
         count, agreement = self._coins.count[:size], self._coins.agreement[:size] / UNIT
         prior = _DIAGONAL_PRIOR + _SPREAD_PRIOR
@@ -160,9 +165,9 @@ class ConfusionCounts:
             _add_rows(self._own, rows, signed)
             _add_rows(self._totals, annotator, signed)
 
-    def _rows(self, annotator: Rows, given: NDArray[np.int16]) -> Rows:
+    def _rows(self, annotator: NDArray[np.integer], given: NDArray[np.integer]) -> Rows:
         """The row of each pair, which gets one where it has none."""
-        row = self._row[annotator, given]
+        row: Rows = self._row[annotator, given]
         new = np.flatnonzero(row < 0)
         if new.size:
             width = self.class_count
@@ -193,7 +198,7 @@ def _add_rows(table: Counts, rows: NDArray[np.integer], values: Counts) -> None:
     np.add.at(table.reshape(-1), cells.reshape(-1), values.reshape(-1))
 
 
-def _grown(table: NDArray[np.integer], rows: int, columns: int, fill: int) -> NDArray[np.integer]:
+def _grown(table: NDArray[IntT], rows: int, columns: int, fill: int) -> NDArray[IntT]:
     """The table with room for so many rows, and exactly so many columns."""
     size, width = table.shape
     if rows <= size and columns == width:

@@ -1,0 +1,101 @@
+"""What is thought of annotations and annotators, written: opinions, flags with their findings, ratings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from consumers.arrow import pa
+from consumers.store import statements as sql
+from monitor.changes import Cause
+from monitor.detectors.protocol import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from consumers.store.tables import Tables
+    from monitor.annotators import Ratings
+    from monitor.consensus import Opinions
+    from monitor.detectors.protocol import Flags
+    from monitor.tables import Rows
+
+_ACTIONS = pa.array([action.name.lower() for action in Action])
+_CAUSES = pa.array([cause.name.lower() for cause in Cause])
+
+
+def write_opinions(tables: Tables, opinions: Opinions) -> None:
+    """What is said of annotations and was not before."""
+    tables.delete(sql.DELETE_OPINIONS, opinions.goes)
+    tables.insert("opinion", opinion_table(opinions))
+
+
+def write_flags(tables: Tables, changed: Iterable[Flags], txn_id: int) -> None:
+    """Flags that come and go, and the findings that say so."""
+    for flags in filter(len, changed):
+        goes, comes = flag_tables(flags, txn_id)
+        tables.delete(sql.DELETE_FLAGS, goes, str(flags.kind))
+        tables.insert("flag", comes)
+        tables.insert("finding", finding_table(flags, txn_id))
+
+
+def write_ratings(tables: Tables, ratings: Ratings) -> None:
+    """How good each annotator is: all of them anew."""
+    tables.replace_all("annotator_rating", rating_table(ratings))
+
+
+def opinion_table(opinions: Opinions) -> pa.Table:
+    """What is said of annotations and of their examples."""
+    return pa.table(
+        {
+            "annotation": opinions.annotations,
+            "label_quality": opinions.label_quality,
+            "consensus": opinions.consensus_label,
+            "consensus_quality": opinions.consensus_quality,
+        }
+    )
+
+
+def rating_table(ratings: Ratings) -> pa.Table:
+    """How good each annotator is."""
+    return pa.table(
+        {
+            "annotator": ratings.annotator,
+            "annotation_count": ratings.annotation_count,
+            "consensus_issue_count": ratings.issue_count,
+            "error_rate": ratings.error_rate,
+            "error_rate_low": ratings.error_rate_low,
+            "error_rate_high": ratings.error_rate_high,
+            "annotator_quality": ratings.annotator_quality,
+        }
+    )
+
+
+def flag_tables(flags: Flags, txn_id: int) -> tuple[Rows, pa.Table]:
+    """Annotations whose stored flag goes, and the flags that come."""
+    goes = flags.annotations[flags.action != Action.RAISED]
+    comes = flags.action != Action.CLEARED
+    count = int(comes.sum())
+    table = pa.table(
+        {
+            "kind": pa.repeat(pa.scalar(str(flags.kind)), count),
+            "annotation": flags.annotations[comes],
+            "score": flags.score[comes],
+            "txn_id": np.full(count, txn_id, np.int64),
+        }
+    )
+    return goes, table
+
+
+def finding_table(flags: Flags, txn_id: int) -> pa.Table:
+    """Every change of a flag."""
+    return pa.table(
+        {
+            "txn_id": np.full(len(flags), txn_id, np.int64),
+            "kind": pa.repeat(pa.scalar(str(flags.kind)), len(flags)),
+            "action": _ACTIONS.take(pa.array(flags.action)),
+            "cause": _CAUSES.take(pa.array(flags.cause)),
+            "annotation": flags.annotations,
+            "score": flags.score,
+        }
+    )
