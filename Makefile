@@ -29,8 +29,9 @@ check: $(INSTALLED)  ## lint, format, types, import rules, then the tests with c
 demo: $(INSTALLED)  ## watch a made-up stream, without Kafka; ARGS=--once does not wait
 	$(BIN)/labelwatch demo $(ARGS)
 
-docs: $(INSTALLED)  ## refresh what docs/ shows of the code: settings, views
+docs: $(INSTALLED)  ## refresh what is made of the code: settings and views in docs/, the dashboard
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m dashboards.overview
 
 bench: $(INSTALLED)  ## run the benchmarks
 	$(BIN)/python -m benchmarks

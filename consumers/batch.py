@@ -132,5 +132,5 @@ def _cleanlab(module: str) -> Any:  # noqa: ANN401 - it has no types
             raise
         raise UsageError(
             "cleanlab is not installed, and this is its own computation; "
-            "install it: pip install 'labelwatch[cleanlab]'"
+            "install it from a clone of labelwatch: pip install '.[cleanlab]'"
         ) from error

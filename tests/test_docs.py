@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from docs.generate import refreshed, sections, views
+from tests.consumers.http.web import Monitor
 
 ADDRESS = "127.0.0.1:8711"
 STARTED_S = 60
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_EVENT = re.compile(r"^> (\{.*\})$", re.MULTILINE)
 _KAFKA = re.compile(r"--topic|kafka-")
 _LINK = re.compile(r"\]\((?!https?:)([^)]+)\)")
 
@@ -40,20 +42,30 @@ def needs_kafka(text):
     return any(_KAFKA.search(block) for block in _BLOCK.findall(text))
 
 
+def asks_a_monitor(document):
+    """Whether a document shows what a monitor answers, and no command that starts it."""
+    commands = [each for each, _ in sessions(document.read_text("utf-8"), with_kafka=False)]
+    return any(ADDRESS in each for each in commands)
+
+
+def example_events():
+    """The annotations that README begins with: the examples of all documents."""
+    return [line.encode() for line in _EVENT.findall((ROOT / "README.md").read_text("utf-8"))]
+
+
 def pattern_of(lines):
     """A pattern for the lines shown."""
     parts = [re.escape(line).replace("…", ".*") for line in lines]
     return re.compile("\n".join(parts) + "\n?" if lines else "", re.DOTALL)
 
 
-def check_commands(document, cwd, *, paths=(), environment=None, with_kafka):
+def check_commands(document, cwd, *, paths=(), environment=None, address=ADDRESS, with_kafka):
     """Run what a document shows, one after the other, and compare; what ends with & runs on until the end."""
     path = os.pathsep.join(
         [*map(str, paths), str(Path(sys.executable).parent), os.environ["PATH"]]
     )
     known = {"PATH": path, "HOME": str(cwd), "LANG": "C.UTF-8"} | (environment or {})
     with contextlib.ExitStack() as stack:
-        address = ADDRESS
         for command, shown in sessions(document.read_text("utf-8"), with_kafka=with_kafka):
             if command.endswith("&"):
                 address = stack.enter_context(monitor(command, cwd, known))
@@ -100,7 +112,14 @@ def monitor(command, cwd, environment):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_in_documents_do_what_is_shown(document, tmp_path):
     """Every command shown in a document runs, and prints what is shown."""
-    check_commands(document, tmp_path, with_kafka=False)
+    if not asks_a_monitor(document):
+        check_commands(document, tmp_path, with_kafka=False)
+        return
+    with Monitor(tmp_path) as asked:
+        asked.send(*example_events())
+        asked.settle()
+        address = asked.url.removeprefix("http://")
+        check_commands(document, tmp_path, address=address, with_kafka=False)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

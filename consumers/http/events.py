@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from consumers.store.inbox import Receipt
     from monitor.events import Rejection
 
-BODY_BYTES_MAX = 8 << 20
 HELD_BYTES_MAX = 64 << 20
 """Bytes of all the bodies that are being read or stored at a time."""
 BODY_S = 30.0
@@ -97,17 +96,14 @@ class _Posting:
                 async for chunk in request.stream():
                     self._held_bytes += len(chunk)
                     body += chunk
-                    self._check_size(len(body))
+                    self._check_held(len(body))
         except TimeoutError:
             text = f"the body did not come within {BODY_S:g} s"
             raise Refused(408, text, "send fewer events at a time") from None
         except ClientDisconnect:
             raise Refused(400, "the sender left before the end of the body", _BUSY) from None
 
-    def _check_size(self, size: int) -> None:
-        if size > BODY_BYTES_MAX:
-            text = f"the body has more than {BODY_BYTES_MAX:,} bytes"
-            raise Refused(413, text, "send fewer events at a time")
+    def _check_held(self, size: int) -> None:
         if size < self._held_bytes > HELD_BYTES_MAX:
             raise Refused(429, "too much is being sent at a time", _BUSY)
 

@@ -133,10 +133,15 @@ class _Bounded:
                 raise _TooMuch
             return message
 
+        async def unless_too_much(message: Message) -> None:
+            # Starlette answers any exception with a 500 before it passes it on; 413 comes instead.
+            if taken <= BODY_BYTES_MAX:
+                await send(message)
+
         try:
             if _announced(scope) > BODY_BYTES_MAX:
                 raise _TooMuch  # noqa: TRY301 - as for a body that does not say how large it is
-            await self._app(scope, counted, send)
+            await self._app(scope, counted, unless_too_much)
         except _TooMuch:
             await _drain(receive)
             answer = refused(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from consumers.store.gate import Answer, ArrowAnswer, Gate
 
 ARROW = "application/vnd.apache.arrow.stream"
-_BODY_BYTES_MAX, _READ_BYTES_MAX = 8 * SQL_BYTES_MAX, 64 << 20
+_BODY_BYTES_MAX = 8 * SQL_BYTES_MAX
 _OUTCOMES = {
     UsageError: QueryOutcome.REFUSED,
     TimeUp: QueryOutcome.TIME_UP,
@@ -99,8 +99,6 @@ async def _body(request: Request) -> bytes:
         # What is too large is read and thrown away: a client that still sends would not hear us.
         if size <= _BODY_BYTES_MAX:
             body += chunk
-        elif size > _READ_BYTES_MAX:
-            break
     if size > _BODY_BYTES_MAX:
         raise TooLarge(f"the request is larger than {_BODY_BYTES_MAX:,} bytes; ask for less")
     return body

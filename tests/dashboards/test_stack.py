@@ -19,7 +19,6 @@ from tests.dashboards.running import prometheus
 from tests.kafka.broker import wait_for
 from tests.kafka.client import Client
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 TOPIC, A_ROUND = "annotations", 60
 
 

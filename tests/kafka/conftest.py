@@ -11,6 +11,7 @@ from tests.kafka import running
 from tests.kafka.broker import Broker
 from tests.kafka.client import Client
 from tests.kafka.java import MissingTool
+from tests.missing import missing
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +34,8 @@ def own(folder, request):
     """Start a broker; keep its log where a test failed."""
     try:
         broker = Broker(folder)
-    except MissingTool as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    except MissingTool as fault:
+        missing(str(fault))
     failed = request.session.testsfailed
     try:
         broker.start()

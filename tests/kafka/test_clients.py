@@ -102,7 +102,7 @@ def test_without_the_extra(broker, topic, tmp_path, monkeypatch):
     with follow_on(broker, topic, cwd=tmp_path) as process:
         ended = finish(process)
     assert ended.exit_code == 2
-    assert ended.fault.endswith("install it with: pip install 'labelwatch[confluent]'")
+    assert ended.fault.endswith("from a clone of labelwatch: pip install '.[confluent]'")
     assert not list(tmp_path.glob("labelwatch.duckdb*"))
 
 

@@ -30,7 +30,7 @@ def connector(name: str) -> Connect:
         from consumers.kafka.clients import confluent  # noqa: PLC0415 - it may not be installed
     except ImportError as error:
         raise UsageError(
-            f'source = "{name}" needs the package confluent-kafka ({error}); install it with: '
-            "pip install 'labelwatch[confluent]'"
+            f'source = "{name}" needs the package confluent-kafka ({error}); '
+            "install it from a clone of labelwatch: pip install '.[confluent]'"
         ) from error
     return confluent.ConfluentClient

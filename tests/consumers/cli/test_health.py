@@ -219,4 +219,4 @@ def test_without_cleanlab_the_line_says_how_to_install_it(filled, tmp_path, monk
     for asked in (("health", "--overlapping"), ("flags", "--filter", "both")):
         ended = run_here(*asked, "--store", filled, cwd=tmp_path)
         assert ended.exit_code == 2
-        assert "pip install 'labelwatch[cleanlab]'" in ended.fault
+        assert "from a clone of labelwatch: pip install '.[cleanlab]'" in ended.fault

@@ -91,6 +91,19 @@ def test_a_large_body_is_refused(empty):
     assert empty.get("/livez").status == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/api/events", "application/json"), ("/sql", "application/sql")]
+)
+def test_a_large_body_in_chunks_is_refused(empty, path, kind):
+    """One that does not say how large it is gets 413 as well, from each endpoint that reads a body."""
+    answer = empty.ask(
+        "POST", path, body=iter([b" " * (1 << 20)] * 9), headers={"Content-Type": kind}
+    )
+    assert answer.status == 413
+    assert "8,388,608 bytes" in answer.fault["error"]
+    assert empty.get("/livez").status == 200
+
+
 @pytest.mark.parametrize("size", [BODY_BYTES_MAX, BODY_BYTES_MAX + 1])
 def test_a_body_that_does_not_say_how_large_it_is(size):
     """What comes in chunks is counted as it comes."""
