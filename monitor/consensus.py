@@ -16,7 +16,7 @@ import numpy as np
 from monitor.changes import Cause
 from monitor.columns import Columns
 from monitor.detectors.protocol import Action, Flags, Kind
-from monitor.distinct import distinct, run_of
+from monitor.distinct import distinct, places_in, run_of
 from monitor.statistics.confusion_counts import ConfusionCounts
 from monitor.statistics.posterior import MODEL_WEIGHT, add_labels, model_logs, posteriors
 from monitor.units import UNIT
@@ -211,7 +211,7 @@ class Consensus:
         rows = ledger.annotations_of(examples)
         rows = np.sort(rows[(table.given[rows] >= 0) & ~table.is_retracted[rows]])
         given = table.given[rows]
-        example = np.searchsorted(examples, table.example[rows])
+        example = places_in(examples, table.example[rows])
         logs = add_labels(
             model_logs(ledger.units.data[run_of(examples)], self.model_weight),
             example,
@@ -278,9 +278,9 @@ def _units_before(ledger: Ledger, changes: Changes, examples: Rows) -> Units:
     return units
 
 
-def _places(ascending: Rows, rows: Rows) -> tuple[NDArray[np.int64], Mask]:
+def _places(ascending: Rows, rows: Rows) -> tuple[NDArray[np.intp], Mask]:
     """Where rows are in an ascending list, and which are there at all."""
-    at = np.searchsorted(ascending, rows)
+    at = places_in(ascending, rows)
     is_there = at < ascending.size
     is_there[is_there] = ascending[at[is_there]] == rows[is_there]
     return at, is_there

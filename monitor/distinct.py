@@ -29,6 +29,19 @@ def distinct(*rows: NDArray[np.int32]) -> NDArray[np.int32]:
     return merged[is_new]
 
 
+def places_in(ascending: NDArray[np.int32], rows: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Where each row stands in an ascending list, or would.
+
+    >>> places_in(np.array([3, 4, 6], np.int32), np.array([6, 3], np.int32)).tolist()
+    [2, 0]
+    """
+    at = run_of(ascending)
+    if isinstance(at, slice):
+        places: NDArray[np.intp] = np.clip(rows - np.intp(at.start), 0, ascending.size)
+        return places
+    return np.searchsorted(ascending, rows)
+
+
 def run_of(rows: NDArray[RowT]) -> NDArray[RowT] | slice:
     """The rows as a slice where each follows the one before: numpy reads and writes that much faster.
 
