@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 SHARE_MAX = 0.05
 PART_EXAMPLES = 4_096
+LAST_PART_EXAMPLES = 1 << 15
 RATED_EVERY_S = 1.0
 _IDLE_S = 0.05
+# Nobody waits for a commit at the end, and what is not in the file yet is in memory.
+_LAST_LOG_BYTES = 8 << 20
 
 
 class Sweep:
@@ -58,7 +61,8 @@ class Sweep:
         began_at = self._clock()
         self._rate(began_at)
         while self._is_due(began_at):
-            self._part()
+            self._part(PART_EXAMPLES)
+            self._store.checkpoint()
             if not is_idle or self._clock() - began_at > _IDLE_S:
                 break
 
@@ -67,7 +71,8 @@ class Sweep:
         while not self.is_current:
             if not self._is_under_way:
                 self._begin()
-            self._part()
+            self._part(LAST_PART_EXAMPLES)
+            self._store.checkpoint(above_bytes=_LAST_LOG_BYTES)
         self._rate(self._rated_at + RATED_EVERY_S)
 
     def _is_due(self, now: float) -> bool:
@@ -81,9 +86,9 @@ class Sweep:
         self._next = 0
         self._taken_s = 0.0
 
-    def _part(self) -> None:
+    def _part(self, size: int) -> None:
         began_at = self._clock()
-        ledger, stop = self._state.ledger, self._next + PART_EXAMPLES
+        ledger, stop = self._state.ledger, self._next + size
         opinions = self._state.consensus.sweep(ledger, self._next, stop)
         self._next = stop
         if len(opinions):

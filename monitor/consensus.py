@@ -169,9 +169,8 @@ class Consensus:
             ),
         )
 
-    def restore(self, ledger: Ledger, annotator_count: int, judged: Judged) -> Flags:
-        """Go on from what was published; the flags that stand."""
-        self._grow(ledger, annotator_count)
+    def restore(self, ledger: Ledger, judged: Judged) -> Flags:
+        """Go on from what was published, after `learn`; the flags that stand."""
         rows, quality = judged.annotations, judged.label_quality
         example = ledger.annotations.example[rows]
         self._annotations.label_quality[rows] = quality

@@ -12,6 +12,7 @@ from consumers.errors import StoreError
 from consumers.store import statements as sql
 from monitor.classes import Authority, ClassList
 from monitor.consensus import Judged
+from monitor.detectors.protocol import Flags, Kind
 from monitor.events import Partition
 from monitor.names import Names
 from monitor.order import OrderKeys
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from monitor.detectors.protocol import Flags
     from monitor.ledger import Ledger
     from monitor.markers import Key
     from monitor.units import Units
@@ -99,17 +99,17 @@ def fill(db: duckdb.DuckDBPyConnection, state: State) -> tuple[Flags, ...]:
 
 def fill_opinions(db: duckdb.DuckDBPyConnection, state: State) -> Flags:
     """Restore what was last said of annotations; the flags that follow from it."""
-    columns = _numpy(db, sql.OPINIONS)
-    return state.consensus.restore(
-        state.ledger,
-        len(state.annotators),
-        Judged(
+    parts = []
+    for batch in _batches(db, sql.OPINIONS):
+        columns = _columns(batch)
+        judged = Judged(
             columns["annotation"],
             columns["label_quality"],
             columns["consensus"],
             columns["consensus_quality"],
-        ),
-    )
+        )
+        parts.append(state.consensus.restore(state.ledger, judged))
+    return Flags.joined(Kind.CONSENSUS_ISSUE, parts)
 
 
 def check(db: duckdb.DuckDBPyConnection, state: State, flags: tuple[Flags, ...]) -> None:

@@ -116,7 +116,8 @@ class LabelIssues:
             self._step(ledger, changes, number, suggested_before) for number in self.strata_touched
         ]
         touched = self._flags_of_touched(ledger, changes, suggested_before)
-        return (_concatenate(touched, *(self._flags_of_moved(ledger, each) for each in moved)),)
+        others = [self._flags_of_moved(ledger, each) for each in moved]
+        return (Flags.joined(Kind.LABEL_ISSUE, [touched, *filter(len, others)]),)
 
     def _retire(self, ledger: Ledger, examples: Rows) -> None:
         """Forget the suggestions of examples that have no live annotation left."""
@@ -252,17 +253,4 @@ def _flags(
         cause,
         self_units / UNIT,
         np.full(rows.size, -1, np.int32),
-    )
-
-
-def _concatenate(first: Flags, *more: Flags) -> Flags:
-    parts = [first, *(each for each in more if len(each))]
-    if len(parts) == 1:
-        return first
-    return Flags(
-        first.kind,
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("annotations", "action", "cause", "score", "set_number")
-        ),
     )

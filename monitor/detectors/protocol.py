@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from monitor.changes import Changes
@@ -61,6 +63,20 @@ class Flags:
         """No change."""
         rows, codes = np.empty(0, np.int32), np.empty(0, np.int8)
         return Flags(kind, rows, codes, codes, np.empty(0), rows)
+
+    @staticmethod
+    def joined(kind: Kind, parts: Sequence[Flags]) -> Flags:
+        """Changes of one kind, of different annotations, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = ("annotations", "action", "cause", "score", "set_number")
+        return Flags(
+            kind,
+            *(
+                np.concatenate([getattr(part, name) for part in (Flags.none(kind), *parts)])
+                for name in columns
+            ),
+        )
 
 
 class Detector(Protocol):
