@@ -121,6 +121,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The classes, in the order of lists of probabilities; unset: as events have them. Shapes the store."""
     collision: Literal["cleanlab", "paper"] | None = None
     """The suggested label where several classes are confident; default cleanlab. Shapes the store."""
+    model_weight: Annotated[float, Meta(gt=0, le=100)] | None = None
+    """How many labels the model counts as in the consensus; default 1.5. Shapes the store."""
     tombstone_key: Literal["example_id", "annotation_id"] | None = None
     """What a Kafka tombstone deletes; default example_id. Shapes the store."""
     fields: dict[str, str] | None = None
@@ -158,7 +160,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The settings that shape state, as the store records them; None where not given."""
         return {
             name: getattr(self, name)
-            for name in ("classes", "collision", "fields", "tombstone_key")
+            for name in ("classes", "collision", "fields", "model_weight", "tombstone_key")
         }
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Rates = NDArray[np.float64]
 
 STRENGTH_MIN, STRENGTH_MAX = 2.0, 1_000.0
-"""Least and most labels that what is usual may count as."""
+"""Least and most labels that what is usual may count as; and not more than there are."""
 _LOW, _HIGH = 0.025, 0.975
 
 
@@ -71,13 +71,14 @@ def rate(totals: AnnotatorTotals) -> Ratings:
 def prior_strength(count: Counts, issues: Counts) -> float:
     """How many labels what is usual counts as: few where annotators differ, many where they are alike."""
     labels, people = int(count.sum()), count.size
+    most = float(np.clip(labels, STRENGTH_MIN, STRENGTH_MAX))
     if people <= 1 or labels == people:
-        return STRENGTH_MIN if people <= 1 else STRENGTH_MAX
+        return STRENGTH_MIN if people <= 1 else most
     squares = float((issues * (issues / count)).sum())
     between = (squares - float(issues.sum()) ** 2 / labels) / (people - 1)
     within = (float(issues.sum()) - squares) / (labels - people)
     size = (labels - float((count * (count / labels)).sum())) / (people - 1)
     if between <= within:
-        return STRENGTH_MAX
+        return most
     correlation = (between - within) / (between + (size - 1) * within)
-    return float(np.clip((1 - correlation) / correlation, STRENGTH_MIN, STRENGTH_MAX))
+    return float(np.clip((1 - correlation) / correlation, STRENGTH_MIN, most))

@@ -11,7 +11,7 @@ import numpy as np
 from consumers.errors import StoreError
 from consumers.store import statements as sql
 from monitor.classes import Authority, ClassList
-from monitor.consensus import Judged
+from monitor.consensus import Consensus, Judged
 from monitor.detectors.protocol import Flags, Kind
 from monitor.events import Partition
 from monitor.names import Names
@@ -77,6 +77,7 @@ def empty_state(
         annotators=Names(column(db, sql.ANNOTATORS)),
         model_versions=Names(column(db, sql.MODEL_VERSIONS)),
         partitions=[Partition(*row) for row in db.execute(sql.PARTITIONS).fetchall()],
+        consensus=Consensus(shape["model_weight"]),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from consumers.errors import UsageError
+from monitor.statistics.posterior import MODEL_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,7 @@ SHAPE_DEFAULTS: dict[str, Any] = {
     "classes": None,
     "collision": "cleanlab",
     "fields": {},
+    "model_weight": MODEL_WEIGHT,
     "tombstone_key": "example_id",
 }
 """Settings that shape state, and what they are where nobody says. Recorded in the store."""

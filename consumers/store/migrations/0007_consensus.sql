@@ -3,6 +3,13 @@ DROP VIEW label_issues;
 DROP VIEW annotations;
 DROP VIEW store.detailed;
 
+-- The setting that it brings, in stores that are older.
+CREATE TEMP TABLE shape AS
+SELECT name, json_merge_patch(value, '{"model_weight": 1.5}') AS value FROM store.setting WHERE name = 'shape';
+DELETE FROM store.setting WHERE name = 'shape';
+INSERT INTO store.setting SELECT name, value FROM shape;
+DROP TABLE shape;
+
 -- What was last said of each live annotation, and of its example: those of one example always in one transaction.
 CREATE TABLE store.opinion (
     annotation INTEGER, label_quality FLOAT, consensus SMALLINT, consensus_quality FLOAT
@@ -88,7 +95,7 @@ SELECT * FROM store.voted WHERE votes = 3 ORDER BY label_score, annotation_id;
 -- Low where one more label would tell most: where the best label is not sure, and few labels stand behind it.
 -- The model counts as so many labels as its weight says, and the next label as one that knows nothing.
 CREATE MACRO store.model_weight() AS
-    coalesce((SELECT max(value)::DOUBLE FROM store.setting WHERE name = 'model_weight'), 1.5);
+    coalesce((SELECT max(value ->> 'model_weight')::DOUBLE FROM store.setting WHERE name = 'shape'), 1.5);
 CREATE MACRO store.learning_score(quality, label_count) AS (
     quality * (store.model_weight() + label_count) + 1 / (SELECT count(*) FROM store.class)
 ) / (store.model_weight() + label_count + 1);
