@@ -1,8 +1,8 @@
 """Judges all examples anew, a part at a time, so that in the end what is published follows from facts alone.
 
 A batch judges its own examples; each also moves, a little, what is to be said of all others. A pass
-through them takes its time between batches: all passes together at most SHARE_MAX of it while records come,
-and none of it while nothing has changed.
+through them begins once enough has changed for that to matter, or once nothing comes any more. While
+records come it takes at most SHARE_MAX of the time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from monitor.state import State
 
 SHARE_MAX = 0.05
-PART_EXAMPLES = 4_096
+PART_EXAMPLES = 2_048
 LAST_PART_EXAMPLES = 1 << 15
+CHANGED_SHARE_MIN = 0.001
+"""The share of the annotations that must have changed since the last pass began, while records come."""
+QUIET_S = 10.0
 RATED_EVERY_S = 1.0
 _IDLE_S = 0.05
 # Nobody waits for a commit at the end, and what is not in the file yet is in memory.
@@ -29,7 +32,7 @@ _LAST_LOG_BYTES = 8 << 20
 
 
 class Sweep:
-    """Passes through all examples, over and over."""
+    """Passes through all examples."""
 
     def __init__(
         self,
@@ -42,14 +45,13 @@ class Sweep:
         self._state = state
         self._observer = observer
         self._clock = clock
-        # The version of what the pass at hand judges by, and the next row; and the last pass.
-        self._version = -1
+        # What the last pass, or the one under way, judges by; None before the first one.
+        self._version: int | None = None
         self._next = 0
         self._is_under_way = False
-        self._taken_s = 0.0
-        self._begins_at = clock()
-        self._rated_version = -1
+        self._due_at = self._heard_at = clock()
         self._rated_at = -RATED_EVERY_S
+        self._is_rated = False
 
     @property
     def is_current(self) -> bool:
@@ -57,14 +59,22 @@ class Sweep:
         return not self._is_under_way and self._version == self._state.consensus.version
 
     def turn(self, *, is_idle: bool) -> None:
-        """Between batches: a part of a pass that is under way or due, or several while nothing comes."""
-        began_at = self._clock()
-        self._rate(began_at)
-        while self._is_due(began_at):
+        """Between batches: a part of a pass, where one is due; several while nothing comes."""
+        began_at = now = self._clock()
+        if not is_idle:
+            self._heard_at = now
+            self._is_rated = False
+        if not self._is_under_way and self._is_worth_it(now):
+            self._begin()
+        while self._is_under_way and (is_idle or now >= self._due_at):
             self._part(PART_EXAMPLES)
             self._store.checkpoint()
-            if not is_idle or self._clock() - began_at > _IDLE_S:
+            now = self._clock()
+            self._due_at = now + (now - began_at) / SHARE_MAX
+            if not is_idle or now > began_at + _IDLE_S:
                 break
+        if not self._is_rated and now >= self._rated_at + RATED_EVERY_S:
+            self._rate(now)
 
     def finish(self) -> None:
         """All of it, now: the input has ended."""
@@ -73,38 +83,33 @@ class Sweep:
                 self._begin()
             self._part(LAST_PART_EXAMPLES)
             self._store.checkpoint(above_bytes=_LAST_LOG_BYTES)
-        self._rate(self._rated_at + RATED_EVERY_S)
+        self._rate(self._clock())
 
-    def _is_due(self, now: float) -> bool:
-        if not self._is_under_way and not self.is_current and now >= self._begins_at:
-            self._begin()
-        return self._is_under_way
+    def _is_worth_it(self, now: float) -> bool:
+        if self._version is None:
+            return True
+        changed_count = self._state.consensus.version - self._version
+        if not changed_count:
+            return False
+        enough = CHANGED_SHARE_MIN * self._state.ledger.annotations.size
+        return changed_count >= enough or now >= self._heard_at + QUIET_S
 
     def _begin(self) -> None:
         self._is_under_way = True
         self._version = self._state.consensus.version
         self._next = 0
-        self._taken_s = 0.0
 
     def _part(self, size: int) -> None:
-        began_at = self._clock()
         ledger, stop = self._state.ledger, self._next + size
         opinions = self._state.consensus.sweep(ledger, self._next, stop)
         self._next = stop
+        self._is_under_way = stop < ledger.examples.size
         if len(opinions):
             self._store.publish(opinions)
+            self._is_rated = False
             if self._observer:
                 self._observer.swept(opinions)
-        self._is_under_way = stop < ledger.examples.size
-        ended_at = self._clock()
-        self._taken_s += ended_at - began_at
-        self._begins_at = ended_at + self._taken_s / SHARE_MAX
 
     def _rate(self, now: float) -> None:
-        version = self._state.consensus.version
-        if version == self._rated_version or now < self._rated_at + RATED_EVERY_S:
-            return
         self._store.rate(rate(self._state.consensus.totals))
-        # Judged by what is published: a sweep changes that without a new version.
-        self._rated_version = version if self.is_current else -1
-        self._rated_at = now
+        self._rated_at, self._is_rated = now, True

@@ -106,7 +106,7 @@ _NOBODY = Judged(
 class Consensus:
     """The posterior of every labelled example, from the model and everybody's labels. Mutable.
 
-    `version` changes with whatever may change an opinion.
+    `version` counts what has changed, and may change an opinion: labels, and the number of classes.
     """
 
     def __init__(self, model_weight: float = MODEL_WEIGHT) -> None:
@@ -132,7 +132,7 @@ class Consensus:
         if joins.any():
             units = ledger.units.data[run_of(after.example[joins])]
             self.counts.update(after.annotator[joins], after.given[joins], units)
-        self.version += bool(leaves.any() or joins.any())
+        self.version += int(leaves.sum() + joins.sum())
 
     def update(self, ledger: Ledger, changes: Changes, annotator_count: int) -> Opinions:
         """Learn from a batch, and judge the examples it touched anew."""
