@@ -19,6 +19,7 @@ from consumers.http.intake import Intake
 from consumers.http.listen import STALLED_S
 from consumers.http.server import STOP_S, STREAMS_END_S, Server
 from consumers.metrics import Metrics
+from consumers.store import Store
 from consumers.store.lock import url_of
 from consumers.wiring import open_line
 from tests.consumers.http.web import Monitor, wait_for
@@ -180,6 +181,29 @@ def test_it_answers_before_the_store_is_loaded(tmp_path):
             client.get("/livez")
     finally:
         server.close()
+
+
+def test_whoever_is_told_where_it_answers_is_answered(filled, monkeypatch):
+    """When its URL is told all is there, and a stream goes on, though the loop has not come round yet."""
+    settings = Settings(store=str(filled), http=HttpSettings(listen="127.0.0.1:0"))
+    board, answers = Board(), []
+    server = Server(settings, board, metrics_of(settings, board))
+
+    def ask(_, url):
+        client = client_of(server)
+        answers.append(client.get("/api/classes").status)
+        answers.append(
+            client.ask("HEAD", "/api/events", headers={"Last_Event_ID": "1.x.1"}).status
+        )
+        assert url == server.url
+
+    monkeypatch.setattr(Store, "tell_url", ask)
+    with (
+        contextlib.closing(server),
+        open_line(settings, "test") as line,
+        server.over(line.store, Intake.of(line.store.inbox, line.decoder, line.state.classes)),
+    ):
+        assert answers == [200, 200]
 
 
 def test_the_default_port_is_not_insisted_on(taken, tmp_path, monkeypatch):
