@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -71,13 +72,17 @@ class Server:
         http = self._context.settings
         limits = Limits(http.query_s, http.query_rows, http.query_bytes)
         gate = store.gate(limits, http.queries)
+        # A client that goes on after a restart is judged by it before the loop has come round.
+        board = self._context.board
+        board.txn_id, board.committed_at = store.txn_id, time.monotonic()
+        self._context.path, self._context.gate = store.path, gate
+        self._context.snapshots, self._context.intake = store.snapshots, intake
+        # Told last: whoever finds us asks at once.
         store.tell_url(self.url)
         if self._asked is None and self._address != listen.DEFAULT:
             log.warning("port %d is taken; answering at %s", listen.DEFAULT.port, self.url)
         else:
             log.info("answering at %s", self.url)
-        self._context.path, self._context.gate = store.path, gate
-        self._context.snapshots, self._context.intake = store.snapshots, intake
         try:
             yield
         finally:

@@ -15,7 +15,7 @@ from consumers.store import load
 from consumers.store import statements as sql
 from consumers.store.access import Access, roll_back
 from consumers.store.commit import Arrival, Committer
-from consumers.store.connection import connect, lock_down, translated
+from consumers.store.connection import connect, let_go, lock_down, translated
 from consumers.store.gate import Gate
 from consumers.store.gate import Limits as QueryLimits
 from consumers.store.inbox import INBOX, Inbox
@@ -257,7 +257,7 @@ class Store:
         self.snapshots.close()
         self.inbox.release()
         self._memory.close()
-        self._db.close()
+        let_go(self._db)
         self._mark.close()
         self._lock.release()
 

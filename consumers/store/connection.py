@@ -68,6 +68,12 @@ def cursor(db: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return found
 
 
+def let_go(db: duckdb.DuckDBPyConnection) -> None:
+    """Close it; where a call on one of its cursors does not end, the end of the process will."""
+    with contextlib.suppress(duckdb.ResourceInUseException):
+        db.close()
+
+
 def lock_down(db: duckdb.DuckDBPyConnection, files: Sequence[Path] = ()) -> None:
     """Nothing that a query says reaches a file but these, the network, variables of Python, or a setting.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from consumers.errors import LabelwatchError
 from consumers.store.background import aside
-from consumers.store.connection import NAME, translated
+from consumers.store.connection import NAME, let_go, translated
 from consumers.store.query import (
     Answer,
     ArrowAnswer,
@@ -127,11 +127,11 @@ class Gate:
                 self._slots.release()
 
     def end(self) -> None:
-        """Send readers away for good."""
-        with self.closed(END_S):
-            self._has_ended = True
-        with self._lock:
-            self._root.close()
+        """Send readers away for good. Who does not leave in time reads on until the process ends."""
+        # First, so that nobody comes back, and who asks again and again does not hold up those who wait.
+        self._has_ended = True
+        with self.closed(END_S), self._lock:
+            let_go(self._root)
 
     @contextlib.contextmanager
     def _cursor(self, waiting: Waiting) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -14,6 +14,7 @@ from consumers.board import Board
 from consumers.config import HttpSettings
 from consumers.http.app import application
 from consumers.http.context import Context
+from tests.consumers.waiting import LATE_S
 
 
 @contextlib.contextmanager
@@ -36,7 +37,7 @@ def serving(settings=None, **attributes):
 
 def get(port, path, method="GET", body=None):
     """Status and body of an answer; JSON as what it stands for."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LATE_S)
     with contextlib.closing(connection):
         connection.request(method, path, body)
         answer = connection.getresponse()

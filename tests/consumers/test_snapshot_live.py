@@ -17,7 +17,7 @@ from consumers.config import Settings
 from consumers.errors import StoreError
 from consumers.files import FileSource
 from consumers.loop import Breaker, run
-from consumers.store import Store
+from consumers.store import Store, snapshot
 from consumers.store.snapshot import KEPT_S
 from consumers.wiring import open_line
 from tests.consumers.copies import everything, take
@@ -33,6 +33,7 @@ from tests.consumers.stored import (
 )
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import run_here
+from tests.consumers.waiting import wait_for
 
 
 @contextlib.contextmanager
@@ -158,13 +159,20 @@ def test_large_values_are_copied(tmp_path):
         assert query(tmp_path / name, asked) == [(200, 200_000_000)]
 
 
-def test_closing_does_not_wait_for_a_copy(filled, tmp_path):
+def test_closing_does_not_wait_for_a_copy(filled, tmp_path, monkeypatch):
     """A store that is let go gives up the copy that is being made; who asked for it is told."""
     store = Store.open(filled, "test")
     store._db.execute(
         "INSERT INTO store.example SELECT i, 'x' || i, i, i, 0, [i, i], false, 0, 0, 0, 0, 0 "
         "FROM range(1_000_000) r(i)"
     )
+    copy = snapshot._copy
+
+    def copy_without_end(db, target):
+        copy(db, target)
+        db.execute("SELECT count(*) FROM range(1000000000000) a, range(1000000000000) b")
+
+    monkeypatch.setattr(snapshot, "_copy", copy_without_end)
     told = []
 
     def ask():
@@ -175,8 +183,7 @@ def test_closing_does_not_wait_for_a_copy(filled, tmp_path):
 
     asker = threading.Thread(target=ask)
     asker.start()
-    while not (tmp_path / "s.duckdb.snapshot").exists():
-        time.sleep(0.001)
+    wait_for((tmp_path / "s.duckdb.snapshot").exists)
     store.close()
     asker.join()
     assert "no snapshot was written" in told[0]
@@ -203,6 +210,12 @@ def test_copies_of_a_store_that_is_written_are_of_one_commit(tmp_path):
     settings = Settings(str(tmp_path / "s.duckdb"), batch_size_max=40, checkpoint_bytes=4_096)
     records, copies, is_done = {0: 0}, [], threading.Event()
 
+    def after_commit(totals):
+        """The loop goes on while copies are made, and is not done before there are some."""
+        records[line.store.txn_id] = totals.records
+        if line.store.txn_id % 10 == 0:
+            wait_for(lambda: len(txn_ids(copies)) >= line.store.txn_id // 10)
+
     def ask(port):
         while not is_done.is_set():
             status, found = get(port, "/api/snapshot", "POST")
@@ -217,19 +230,18 @@ def test_copies_of_a_store_that_is_written_are_of_one_commit(tmp_path):
         asker.start()
         try:
             source = FileSource([str(file)], settings.value_bytes_max, settings.fields)
-            run(
-                line,
-                source,
-                Breaker(is_armed=False),
-                lambda: False,
-                lambda totals: records.update({line.store.txn_id: totals.records}),
-            )
+            run(line, source, Breaker(is_armed=False), lambda: False, after_commit)
         finally:
             is_done.set()
             asker.join()
-    assert len({each["txn_id"] for each in copies}) > 3
+    assert len(txn_ids(copies)) > 3
     for each in copies[:: max(1, len(copies) // 4)]:
         check_copy(tmp_path / each["name"], each["txn_id"], records, file, settings)
+
+
+def txn_ids(copies):
+    """As of which commits they are."""
+    return {each["txn_id"] for each in copies}
 
 
 def check_copy(path, txn_id, records, file, settings):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 
 import pytest
 
 from tests.consumers.stored import query
-from tests.consumers.terminal import finish, start
+from tests.consumers.terminal import finish, killed_at_last, start
+from tests.consumers.waiting import LATE_S, wait_for_commit
 
 EVENT = b'{"example_id":"x%d","label":"a","pred_probs":{"a":0.5,"b":0.5}}\n'
-LATE_S = 60
 
 
 @pytest.fixture
@@ -21,16 +20,10 @@ def idle(tmp_path):
     process = start("replay", "-", "--store", "s.duckdb", cwd=tmp_path, stdin=subprocess.PIPE)
     process.stdin.write(EVENT % 0)
     process.stdin.flush()
-    _wait_for_commit(tmp_path, process)
-    return process
-
-
-def _wait_for_commit(folder, process):
-    mark, deadline = folder / "s.duckdb.mark", time.monotonic() + LATE_S
-    while not (mark.exists() and mark.read_text().split()[1:] > ["0"]):
+    with killed_at_last(process):
+        wait_for_commit(tmp_path / "s.duckdb", process)
         assert process.poll() is None, finish(process)
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        yield process
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

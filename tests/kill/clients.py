@@ -12,14 +12,15 @@ from random import Random
 from urllib.parse import urlsplit
 
 from tests.consumers.http.serving import post
+from tests.consumers.waiting import LATE_S
 
-HANG_S = 30
+HANG_S = LATE_S
 """A query takes up to ten seconds: who waits longer than this without a word is not answered."""
 AGAIN = {429, 503}
 """Not now; the answer says why, and when."""
 EXAMPLES = 200
-RESTLESS = 5
-"""Clients of the stream that leave now and then by themselves."""
+RESTLESS, LEAVES = 5, 10
+"""Clients of the stream that leave now and then by themselves, and how often each does."""
 LAST = "the last one"
 """The example whose finding ends the streams."""
 
@@ -183,6 +184,7 @@ class Follower(Client):
     def __init__(self, town, number):
         super().__init__(town, number)
         self.found, self._last, self._is_done = [], "0", False
+        self._leaves = LEAVES if number < RESTLESS else 0
 
     def is_done(self):
         """Whether the last finding has come."""
@@ -199,7 +201,9 @@ class Follower(Client):
             for fields in _events(answer):
                 self._take(fields)
                 # Who leaves in the middle of a commit goes on there. Each place costs a query, so few do.
-                if self._is_done or (self.number < RESTLESS and self.random.random() < 0.05):
+                is_leaving = self._leaves > 0 and self.random.random() < 0.05
+                self._leaves -= is_leaving
+                if self._is_done or is_leaving:
                     return
 
     def _take(self, fields):
@@ -242,10 +246,15 @@ class Town:
         with self._counting:
             self.answers[kind, status] += 1
 
+    def has_sent(self, count):
+        """Whether so many requests are acknowledged, or somebody was told what should not have been."""
+        sent = sum(len(each.sent) for each in self.of(Sender))
+        return sent >= count or any(each.fault for each in self.clients)
+
     def settle(self, *kinds):
         """Until these clients have asked enough; what they were told and should not have been."""
         clients = [each for each in self.clients if isinstance(each, kinds)]
-        end = time.monotonic() + 4 * HANG_S
+        end = time.monotonic() + 2 * HANG_S
         for each in clients:
             each.join(max(0, end - time.monotonic()))
         return [each.fault or f"{each.name} hangs" for each in clients if _is_amiss(each)]

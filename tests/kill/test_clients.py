@@ -11,12 +11,13 @@ from random import Random
 from tests.consumers.http.serving import Monitor, post
 from tests.consumers.stored import assert_findings_add_up, difference, query, tables
 from tests.consumers.terminal import finish
+from tests.consumers.waiting import LATE_S, wait_for
 from tests.kill.clients import LAST, Asker, Explainer, Follower, Lister, Sender, Town
 
 POPULATION = {Sender: 60, Follower: 60, Asker: 40, Lister: 25, Explainer: 15}
 POINTS = ("inbox.stored:20", "store.inserted:5", "store.committed:5", "store.checkpointed:2")
 RANDOM_KILLS = 2
-LATE_S = 120
+REQUESTS = 250
 SENTINEL = {
     "example_id": LAST, "label": "a", "pred_probs": {"a": 0.01, "b": 0.99}, "annotated_at": 0,
 }  # fmt: skip
@@ -74,7 +75,7 @@ def test_two_hundred_clients_of_a_monitor_that_is_killed(tmp_path, record_proper
         monitor.kill()
         kill_often(monitor, Random(seed))
         monitor.start()
-        time.sleep(1)
+        wait_for(lambda: town.has_sent(REQUESTS))
         town.is_over.set()
         faults = town.settle(Sender, Asker, Lister, Explainer)
         assert not faults, faults[:5]

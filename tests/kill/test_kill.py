@@ -25,6 +25,7 @@ from tests.consumers.stored import (
 )
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import finish, run_apart, start
+from tests.consumers.waiting import committed, wait_for_commit
 
 SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 100_000}
 LENGTH = 1_500
@@ -42,7 +43,6 @@ REBUILD_POINTS = (
 RANDOM_KILLS = 10
 RANDOM_STORES = 2
 STOPS = 3
-LATE_S = 60
 
 
 class Replay:
@@ -147,14 +147,14 @@ def test_killed_at_random(number, pool, file, undisturbed, tmp_path_factory):
         replay = Replay(folder, "replay", file)
         for _ in range(RANDOM_KILLS):
             process = replay.start()
-            durable = _durable(folder)
+            durable = committed(replay.store)
             if random.random() < 0.7:
-                _wait_for_commit(folder, process, durable)
+                wait_for_commit(replay.store, process, durable)
             time.sleep(random.uniform(0, 0.7))
             process.kill()
             ended = finish(process)
             assert ended.exit_code in (-signal.SIGKILL, 0), ended.err
-            assert _durable(folder) >= durable
+            assert committed(replay.store) >= durable
         return replay.finish()
 
     assert difference(pool.submit(scenario).result(), tables(undisturbed)) is None
@@ -166,28 +166,15 @@ def test_stopped_at_random(pool, file, undisturbed, tmp_path):
     for _ in range(STOPS):
         process = replay.start()
         # Once it has committed, it listens.
-        _wait_for_commit(tmp_path, process, _durable(tmp_path))
+        wait_for_commit(replay.store, process, committed(replay.store))
         time.sleep(random.uniform(0, 0.2))
         process.terminate()
         ended = finish(process)
         assert ended.exit_code == 0, ended.err
         assert not (tmp_path / "s.duckdb.wal").exists()
-        progress.append(_durable(tmp_path))
+        progress.append(committed(replay.store))
     assert progress == sorted(progress)
     assert difference(replay.finish(), tables(undisturbed)) is None
-
-
-def _durable(folder):
-    """The last transaction that the mark beside the database knows."""
-    mark = folder / "s.duckdb.mark"
-    words = mark.read_text().split() if mark.exists() else []
-    return int(words[1]) if len(words) > 1 else 0
-
-
-def _wait_for_commit(folder, process, durable):
-    deadline = time.monotonic() + LATE_S
-    while _durable(folder) <= durable and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import signal
 import subprocess
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,7 @@ from tests.consumers.terminal import (
     run_here,
     start,
 )
+from tests.consumers.waiting import wait_for
 
 STRANGE = [
     'say "hi"',
@@ -162,11 +165,19 @@ def test_ctrl_c_ends_a_long_query(filled):
     statement = "SELECT count(*) FROM range(1000000000000) a, range(1000000000000) b"
     running = start("sql", statement, "--store", filled, cwd=filled.parent, preexec_fn=hear_ctrl_c)
     with killed_at_last(running):
+        wait_for(lambda: has_open(running, filled) or running.poll() is not None)
         with pytest.raises(subprocess.TimeoutExpired):
-            running.wait(3)
+            running.wait(2)
         running.send_signal(signal.SIGINT)
         ended = finish(running)
     assert (ended.exit_code, ended.out, ended.err.strip()) == (130, "", "")
+
+
+def has_open(process, path):
+    """Whether a process has opened a file."""
+    with contextlib.suppress(FileNotFoundError):  # closed, while we look
+        return any(each.readlink() == path for each in Path(f"/proc/{process.pid}/fd").iterdir())
+    return False
 
 
 def hear_ctrl_c():
@@ -263,7 +274,7 @@ def test_a_reader_that_leaves(statement, filled):
         shell=True,
         capture_output=True,
         env=environment(),
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"range\n", b"")

@@ -14,6 +14,7 @@ from consumers.wiring import open_line
 from tests.consumers.http.asking import serving
 from tests.consumers.stored import query
 from tests.consumers.terminal import run_apart, run_here
+from tests.consumers.waiting import LATE_S
 
 COMMANDS = (
     ("sql", "FROM annotations ORDER BY annotation_id"),
@@ -41,19 +42,19 @@ def held(path):
     def hold():
         with open_line(Settings(store=str(path)), "labelwatch test") as line:
             gate = line.store.gate(Limits(), 2)
-            with serving(gate, query_s=60.0, query_rows=10) as url:
+            with serving(gate, query_s=LATE_S, query_rows=10) as url:
                 line.store.tell_url(url)
                 ready.set()
-                ends.wait(120)
+                ends.wait(20 * LATE_S)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert ready.wait(60)
+    assert ready.wait(LATE_S)
     try:
         yield
     finally:
         ends.set()
-        thread.join(60)
+        thread.join(LATE_S)
 
 
 def ask_all(path, example_id):
@@ -94,9 +95,11 @@ def test_a_store_that_is_held_without_answers(filled):
 
 def test_a_monitor_that_is_not_there(tmp_path):
     """Nobody at the address, or somebody else, is told in one line."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    ended = run_here("sql", "SELECT 1", "--url", f"http://127.0.0.1:{port}", cwd=tmp_path)
+    with socket.socket() as silent:
+        # Ours, so that nobody else listens there meanwhile; and we do not.
+        silent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        ended = run_here("sql", "SELECT 1", "--url", url, cwd=tmp_path)
     assert ended.exit_code == 3
     assert "does not answer" in ended.fault
     ended = run_here("flags", "--url", "nonsense", cwd=tmp_path)
@@ -120,13 +123,15 @@ def test_a_monitor_that_refuses_or_goes_away(answer, exit_code, says, tmp_path):
         def once():
             client, _ = server.accept()
             with client:
-                client.recv(65_536)
+                asked = b""
+                while b"SELECT 1" not in asked and (more := client.recv(65_536)):
+                    asked += more
                 client.sendall(answer)
 
         thread = threading.Thread(target=once)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         ended = run_here("sql", "SELECT 1", "--url", url, cwd=tmp_path)
-        thread.join(10)
+        thread.join(LATE_S)
     assert (ended.exit_code, ended.out) == (exit_code, "")
     assert says in ended.fault

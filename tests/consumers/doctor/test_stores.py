@@ -16,7 +16,8 @@ from consumers.store.look import Look
 from consumers.store.migrate import migrations
 from tests.consumers.store.test_faults import foreign_holder
 from tests.consumers.stored import tamper, write_jsonl
-from tests.consumers.terminal import finish, run_apart, run_here, start
+from tests.consumers.terminal import finish, killed_at_last, run_apart, run_here, start
+from tests.consumers.waiting import committed, wait_for_commit
 
 EVENT = {"example_id": "x", "label": "a", "pred_probs": {"a": 0.5, "b": 0.5}}
 
@@ -62,18 +63,17 @@ def test_no_store_yet(tmp_path):
 
 def test_a_store_that_is_held(filled):
     """While labelwatch writes to it a store is not looked into, which is no fault and disturbs nobody."""
+    before = committed(filled)
     holder = start("replay", "-", "--store", filled, cwd=filled.parent, stdin=subprocess.PIPE)
-    mark = filled.with_name("s.duckdb.mark")
-    before = mark.read_bytes()
-    holder.stdin.write(b'{"example_id":"new","label":"a"}\n')
-    holder.stdin.flush()
-    while mark.read_bytes() == before and holder.poll() is None:
-        pass
-    found, exit_code = doctor(filled)
-    assert (found["store"]["verdict"], exit_code) == ("ok", 0)
-    assert f"in use by pid {holder.pid} (labelwatch replay)" in found["store"]["text"]
-    assert "settings" not in found
-    assert finish(holder).exit_code == 0
+    with killed_at_last(holder):
+        holder.stdin.write(b'{"example_id":"new","label":"a"}\n')
+        holder.stdin.flush()
+        wait_for_commit(filled, holder, before)
+        found, exit_code = doctor(filled)
+        assert (found["store"]["verdict"], exit_code) == ("ok", 0)
+        assert f"in use by pid {holder.pid} (labelwatch replay)" in found["store"]["text"]
+        assert "settings" not in found
+        assert finish(holder).exit_code == 0
 
 
 def test_a_store_that_another_program_holds(filled):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from consumers.config import HttpSettings
 from tests.consumers import served
+from tests.consumers.waiting import LATE_S
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def post(url, body, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(f"{url}/sql", body, named, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=30) as got:
+        with urllib.request.urlopen(request, timeout=LATE_S) as got:
             return Got(got.status, dict(got.headers), got.read())
     except urllib.error.HTTPError as got:
         return Got(got.code, dict(got.headers), got.read())

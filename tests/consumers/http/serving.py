@@ -7,14 +7,12 @@ import http.client
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from consumers.store.lock import url_of
 from tests.consumers.terminal import finish, start
-
-LATE_S = 30
+from tests.consumers.waiting import LATE_S, wait_for
 
 
 class Monitor:
@@ -31,10 +29,7 @@ class Monitor:
             "replay", *self._inputs or ("-",), "--store", self.store, "--listen", "127.0.0.1:0",
             cwd=self._folder, settings=self._settings | settings, stdin=subprocess.PIPE,
         )  # fmt: skip
-        deadline = time.monotonic() + LATE_S
-        while not self._answers() and self.process.poll() is None:
-            assert time.monotonic() < deadline, "it does not start"
-            time.sleep(0.01)
+        wait_for(lambda: self._answers() or self.process.poll() is not None)
         return self
 
     def _answers(self):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from tests.consumers.http.serving import Monitor, post
 from tests.consumers.stored import query, write_jsonl
+from tests.consumers.waiting import wait_for, wait_for_commit
 
 PROBS = {"cat": 0.9, "dog": 0.1}
 LINES = "application/x-ndjson"
@@ -34,9 +36,9 @@ def monitor(tmp_path):
 
 def test_an_event_is_counted_once(monitor):
     """202 with its number; asked to wait, the transaction that holds it; no record is a second one."""
-    status, _, said = post(monitor.url, event(), "k1", wait=10)
+    status, _, said = post(monitor.url, event(), "k1", wait=60)
     assert (status, said) == (202, {"accepted": 1, "first_seq": 0, "last_seq": 0, "txn_id": 1})
-    status, headers, again = post(monitor.url, event(), "k1", wait=10)
+    status, headers, again = post(monitor.url, event(), "k1", wait=60)
     assert (status, again, headers["idempotency-replayed"]) == (202, said, "true")
     assert monitor.stop().exit_code == 0
     assert labels(monitor.store) == {"x1": "cat"}
@@ -56,7 +58,7 @@ def test_a_key_stands_for_one_request(monitor, tmp_path):
     with monitor:
         assert post(monitor.url, event(2), "k")[0] == 409
         assert post(monitor.url, event(1), "k")[2]["first_seq"] == 0
-        assert post(monitor.url, event(2), "k2", wait=9)[2]["first_seq"] == 1
+        assert post(monitor.url, event(2), "k2", wait=60)[2]["first_seq"] == 1
         assert monitor.stop().exit_code == 0
     assert labels(monitor.store) == {"x1": "cat", "x2": "cat"}
 
@@ -75,7 +77,7 @@ def test_many_events_in_one_request(form, monitor):
     events = [event(i, metadata={"n": i}) for i in range(10_000)]
     lines = b"\r\n".join(json.dumps(each).encode() for each in events) + b"\n\n"
     sent = (lines, LINES) if form == "lines" else (events, "application/json; charset=utf-8")
-    status, _, said = post(monitor.url, sent[0], kind=sent[1], wait=20)
+    status, _, said = post(monitor.url, sent[0], kind=sent[1], wait=60)
     assert (status, said["accepted"], said["last_seq"]) == (202, 10_000, 9_999)
     assert monitor.stop().exit_code == 0
     found = query(
@@ -106,7 +108,7 @@ def test_bad_events_are_named_and_nothing_is_stored(monitor):
         (4, "not_an_object", "value"),
     ]
     assert said["errors"][3 - 1]["fix"] == "correct the sender's clock or unit"
-    assert post(monitor.url, bad[0], "k", wait=9)[2]["first_seq"] == 0
+    assert post(monitor.url, bad[0], "k", wait=60)[2]["first_seq"] == 0
     assert monitor.stop().exit_code == 0
     assert labels(monitor.store) == {"x1": "cat"}
     assert query(monitor.store, "FROM dead_letters") == []
@@ -117,14 +119,14 @@ def test_configured_classes_are_checked_at_once(tmp_path):
     with Monitor(tmp_path, CLASSES="cat,dog") as monitor:
         status, _, said = post(monitor.url, event(label="cow"))
         assert (status, said["errors"][0]["reason"]) == (422, "unknown_label")
-        assert post(monitor.url, event(pred_probs=[0.5, 0.5]), wait=9)[2]["txn_id"] == 1
+        assert post(monitor.url, event(pred_probs=[0.5, 0.5]), wait=60)[2]["txn_id"] == 1
 
 
 def test_what_only_the_loop_can_judge_is_a_dead_letter(monitor):
     """A list without classes is accepted, judged in its turn, kept with its bytes, and ends no run."""
     bad = [event(i, pred_probs=[0.5, 0.5]) for i in range(1_500)]
-    assert post(monitor.url, bad, wait=9)[0] == 202
-    assert post(monitor.url, event(7), wait=9)[0] == 202
+    assert post(monitor.url, bad, wait=60)[0] == 202
+    assert post(monitor.url, event(7), wait=60)[0] == 202
     assert monitor.stop().exit_code == 0
     found = query(
         monitor.store, "SELECT reason, count(*), min(kafka_offset) FROM dead_letters GROUP BY ALL"
@@ -164,7 +166,7 @@ def test_what_cannot_be_read_is_refused(monitor, body, kind, *, more, status, te
     assert found == status
     assert text in said["error"]
     assert said["hint"]
-    assert post(monitor.url, event(), wait=9)[0] == 202
+    assert post(monitor.url, event(), wait=60)[0] == 202
 
 
 @pytest.mark.parametrize("wait", ["soon", "-1", "61", "nan", "inf"])
@@ -191,9 +193,9 @@ def test_strange_labels(monitor):
         {"example_id": name, "label": name, "pred_probs": {strange[i - 1]: 1.0}, "annotator": name}
         for i, name in enumerate(strange)
     ]
-    assert post(monitor.url, events, "k\"'; é", wait=9)[0] == 202
+    assert post(monitor.url, events, "k\"'; é", wait=60)[0] == 202
     lines = b"\n".join(json.dumps(each, ensure_ascii=False).encode() for each in events)
-    assert post(monitor.url, lines, kind=LINES, wait=9)[2]["accepted"] == len(strange)
+    assert post(monitor.url, lines, kind=LINES, wait=60)[2]["accepted"] == len(strange)
     assert monitor.stop().exit_code == 0
     assert labels(monitor.store) == {name: name for name in strange}
 
@@ -204,9 +206,9 @@ def test_a_correction_wins_over_what_came_before(tmp_path):
     with Monitor(tmp_path, file, "-") as monitor:
         for label in ("dog", "cow", "dog"):
             fix = {"example_id": "x1", "label": label, "annotator": "ann"}
-            assert post(monitor.url, fix, wait=9)[0] == 202
+            assert post(monitor.url, fix, wait=60)[0] == 202
         gone = {"type": "deletion", "example_id": "x2", "annotator": "ann"}
-        assert post(monitor.url, gone, wait=9)[0] == 202
+        assert post(monitor.url, gone, wait=60)[0] == 202
         # Read after the correction, but from an input without times.
         monitor.feed(json.dumps(event(1, "cat", annotator="ann")).encode())
         assert monitor.end().exit_code == 0
@@ -217,10 +219,10 @@ def test_a_correction_wins_over_what_came_before(tmp_path):
 def test_a_revision_beats_a_correction_without_one(monitor):
     """As for Kafka: revisions everywhere or nowhere."""
     monitor.feed(json.dumps(event(1, revision=3)).encode())
-    time.sleep(1)
-    assert post(monitor.url, event(1, "dog"), wait=9)[0] == 202
-    assert post(monitor.url, event(1, "dog", revision=4), wait=9)[0] == 202
-    assert post(monitor.url, event(1, "cat"), wait=9)[0] == 202
+    wait_for_commit(monitor.store, monitor.process)
+    assert post(monitor.url, event(1, "dog"), wait=60)[0] == 202
+    assert post(monitor.url, event(1, "dog", revision=4), wait=60)[0] == 202
+    assert post(monitor.url, event(1, "cat"), wait=60)[0] == 202
     assert monitor.stop().exit_code == 0
     assert labels(monitor.store) == {"x1": "dog"}
 
@@ -230,24 +232,24 @@ def test_the_end_of_a_run_counts_what_was_acknowledged(tmp_path):
     lines = [json.dumps(event(i)).encode() for i in range(200)]
     with Monitor(tmp_path) as monitor, ThreadPoolExecutor(4) as pool:
         monitor.feed(*lines)
+        sent = []
 
         def send(sender):
-            sent = []
-            for i in range(10_000):
+            for i in itertools.count():
                 name = f"{sender}.{i}"
                 try:
                     status = post(monitor.url, event(name))[0]
                 except OSError:
                     break
                 assert status in {202, 503}
-                sent += [f"x{name}"] * (status == 202)
-            return sent
+                sent.extend([f"x{name}"] * (status == 202))
 
         senders = [pool.submit(send, sender) for sender in range(4)]
-        time.sleep(0.5)
+        wait_for(lambda: len(sent) > 100 or any(each.done() for each in senders))
         assert monitor.end().exit_code == 0
-        sent = [name for sender in senders for name in sender.result()]
-    assert len(sent) > 20
+        for each in senders:
+            each.result()
+    assert len(sent) > 100
     assert set(sent) <= labels(monitor.store).keys()
     assert query(monitor.store, "SELECT count(*) FROM store.inbox") == [(0,)]
 
@@ -261,4 +263,4 @@ def test_a_sender_that_leaves_stores_nothing(monitor):
             head + b"Content-Length: 9999\r\n\r\n" + json.dumps(event(9)).encode() + b"\n"
         )
         time.sleep(0.2)
-    assert post(monitor.url, event(), wait=9)[2]["first_seq"] == 0
+    assert post(monitor.url, event(), wait=60)[2]["first_seq"] == 0

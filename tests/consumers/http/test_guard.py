@@ -162,6 +162,19 @@ def test_what_is_not_there(empty, method, path, status, hint):
     assert ("allow" in answer.headers) == (status == 405)
 
 
+def said_to(monitor, noise):
+    """What is answered to noise; nothing where the line is cut in the middle of it."""
+    try:
+        with monitor.connect(noise) as connection:
+            if not noise.endswith(b"\r\n\r\n"):
+                connection.shutdown(1)
+            return connection.recv(1_000)
+    except TimeoutError:
+        raise
+    except OSError:
+        return b""
+
+
 @pytest.mark.parametrize(
     "noise",
     [
@@ -173,11 +186,8 @@ def test_what_is_not_there(empty, method, path, status, hint):
 )
 def test_noise_is_hung_up_on(monitor, noise):
     """What is no HTTP gets an error or nothing, says nothing on stderr, and the monitor goes on."""
-    with monitor.connect(noise) as connection:
-        if not noise.endswith(b"\r\n\r\n"):
-            connection.shutdown(1)
-        said = connection.recv(1_000)
-        assert said == b"" or b" 400 " in said or b" 403 " in said
+    said = said_to(monitor, noise)
+    assert said == b"" or b" 400 " in said or b" 403 " in said
     assert monitor.get("/livez").status == 200
     wait_for(lambda: monitor.next_offset() == 0)
     ended = monitor.stop()

@@ -21,7 +21,7 @@ def test_it_says_what_the_command_says(filled, tmp_path):
     ]
     with (
         contextlib.closing(Store.open(filled, "test")) as store,
-        serving(gate=store.gate(Limits(10.0, 10_000, 1 << 26), 2)) as port,
+        serving(gate=store.gate(Limits(120.0, 10_000, 1 << 26), 2)) as port,
     ):
         assert get(port, "/api/health") == (200, json.loads(asked[0]))
         assert get(port, "/api/health.json") == (200, json.loads(asked[0]))
@@ -35,7 +35,7 @@ def test_an_empty_store_has_no_score(tmp_path):
     """Without annotations the score is null, and the answer is still one."""
     with (
         contextlib.closing(Store.open(tmp_path / "s.duckdb", "test")) as store,
-        serving(gate=store.gate(Limits(10.0, 10_000, 1 << 26), 2)) as port,
+        serving(gate=store.gate(Limits(120.0, 10_000, 1 << 26), 2)) as port,
     ):
         status, found = get(port, "/api/health")
         assert get(port, "/api/health/cells.csv")[1].count("\n") == 1

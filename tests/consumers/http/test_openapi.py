@@ -83,8 +83,9 @@ def test_answers_of_a_store_with_rows_are_as_described(busy, schema):
     issue = busy.get("/api/label-issues").json["rows"][0]
     operation = schema["/api/explain/{example_id}"]["GET"]
     case = operation.Case(path_parameters={"example_id": issue["example_id"]})
-    answer = case.call_and_validate()
+    answer = case.call_and_validate(timeout=WAIT_S)
     assert answer.json()["annotations"]
     for name in ("label-issues", "classes", "duplicates", "offsets", "dead-letters"):
-        answer = schema[f"/api/{name}"]["GET"].Case(query={"limit": 1_000}).call_and_validate()
+        case = schema[f"/api/{name}"]["GET"].Case(query={"limit": 1_000})
+        answer = case.call_and_validate(timeout=WAIT_S)
         assert answer.json()["rows"]

@@ -21,6 +21,7 @@ PLACE = Partition("t", 0)
 
 def test_a_monitor_that_waits_is_alive_and_ready(empty):
     """A run with nothing to read is alive and ready, and says how far it is."""
+    wait_for(lambda: empty.get("/livez").json["phase"] != "starting")
     assert empty.get("/livez").json == {"alive": True, "phase": "running"}
     assert empty.get("/healthz").json == empty.get("/livez").json
     ready = empty.get("/readyz")
@@ -45,7 +46,7 @@ def context(filled):
 
 def test_a_loop_that_stands_is_dead(context):
     """A loop that has not come round within the bound is not alive; one that is still loading is."""
-    assert probes.stood_s(context) == 0
+    assert probes.stood_s(context) < context.stuck_s
     context.board.moved_at = time.monotonic() - context.stuck_s - 1
     assert probes.stood_s(context) > context.stuck_s
     context.board.phase = Phase.STARTING

@@ -6,22 +6,26 @@ import contextlib
 import json
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from consumers.board import Board
 from consumers.config import HttpSettings, Settings
-from consumers.http.connections import CONNECTIONS_MAX
+from consumers.http import connections, listen
+from consumers.http.connections import CONNECTIONS_MAX, FIRST_REQUEST_S
 from consumers.http.intake import Intake
-from consumers.http.listen import DEFAULT
-from consumers.http.server import Server
+from consumers.http.listen import STALLED_S
+from consumers.http.server import STOP_S, STREAMS_END_S, Server
 from consumers.metrics import Metrics
+from consumers.store import Store
 from consumers.store.lock import url_of
 from consumers.wiring import open_line
 from tests.consumers.http.web import Monitor, wait_for
 from tests.consumers.stored import write_jsonl
 from tests.consumers.terminal import run_here
+from tests.consumers.waiting import wait_for_commit
 
 
 @pytest.fixture
@@ -125,8 +129,8 @@ def test_a_second_monitor_on_the_store(monitor):
     assert monitor.get("/api/classes").status == 200
 
 
-def test_it_stops_within_two_seconds(monitor):
-    """With streams open, and a request half sent, a monitor that is to stop has ended two seconds later."""
+def test_it_stops_whoever_is_there(monitor):
+    """With streams open, and a request half sent, a monitor that is to stop waits for nobody."""
     stream = monitor.connect(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     half = monitor.connect(
         b"POST /api/classes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx"
@@ -136,13 +140,21 @@ def test_it_stops_within_two_seconds(monitor):
         assert stream.recv(100).startswith(b"HTTP/1.1 200")
         started = time.monotonic()
         assert monitor.stop().exit_code == 0
-        # The loop needs its time, too: this says that nobody waits for clients.
-        assert time.monotonic() - started < 6
+        # Whoever hangs up on such clients by itself does so after this time, and the loop needs some too.
+        assert time.monotonic() - started < min(FIRST_REQUEST_S, STALLED_S)
+    assert STREAMS_END_S + STOP_S <= 3
 
 
 def metrics_of(settings, board):
     """The metrics of a run."""
     return Metrics(settings.metrics, board, Path(settings.store))
+
+
+def client_of(server):
+    """A client of a server in this process."""
+    client = Monitor.__new__(Monitor)
+    client.url, client.token = server.url, None
+    return client
 
 
 def test_it_answers_before_the_store_is_loaded(tmp_path):
@@ -151,8 +163,7 @@ def test_it_answers_before_the_store_is_loaded(tmp_path):
     settings = Settings(store=str(tmp_path / "s.duckdb"), http=HttpSettings(listen="127.0.0.1:0"))
     server = Server(settings, board, metrics_of(settings, board))
     try:
-        client = Monitor.__new__(Monitor)
-        client.url, client.token = server.url, None
+        client = client_of(server)
         assert client.get("/livez").json == {"alive": True, "phase": "starting"}
         ready = client.get("/readyz")
         assert ready.status == 503
@@ -172,43 +183,64 @@ def test_it_answers_before_the_store_is_loaded(tmp_path):
         server.close()
 
 
-def test_the_default_port_is_not_insisted_on(tmp_path):
-    """Where nobody asked for a port and the default one is taken, another is used, and one line says so."""
-    try:
-        other = socket.create_server((DEFAULT.host, DEFAULT.port))
-    except OSError:  # somebody has it already
-        other = socket.socket()
+def test_whoever_is_told_where_it_answers_is_answered(filled, monkeypatch):
+    """When its URL is told all is there, and a stream goes on, though the loop has not come round yet."""
+    settings = Settings(store=str(filled), http=HttpSettings(listen="127.0.0.1:0"))
+    board, answers = Board(), []
+    server = Server(settings, board, metrics_of(settings, board))
 
-    with other:
-        settings, board = Settings(store=str(tmp_path / "s.duckdb")), Board()
-        server = Server(settings, board, metrics_of(settings, board))
-        try:
-            assert server.url.startswith("http://127.0.0.1:")
-            assert not server.url.endswith(str(DEFAULT.port))
-        finally:
-            server.close()
+    def ask(_, url):
+        client = client_of(server)
+        answers.append(client.get("/api/classes").status)
+        answers.append(
+            client.ask("HEAD", "/api/events", headers={"Last_Event_ID": "1.x.1"}).status
+        )
+        assert url == server.url
+
+    monkeypatch.setattr(Store, "tell_url", ask)
+    with (
+        contextlib.closing(server),
+        open_line(settings, "test") as line,
+        server.over(line.store, Intake.of(line.store.inbox, line.decoder, line.state.classes)),
+    ):
+        assert answers == [200, 200]
+
+
+def test_the_default_port_is_not_insisted_on(taken, tmp_path, monkeypatch):
+    """Where nobody asked for a port and the default one is taken, another is used, and one line says so."""
+    # The real one may be let go of by others meanwhile.
+    monkeypatch.setattr(listen, "DEFAULT", replace(listen.DEFAULT, port=taken))
+    settings, board = Settings(store=str(tmp_path / "s.duckdb")), Board()
+    server = Server(settings, board, metrics_of(settings, board))
+    try:
+        assert server.url.startswith("http://127.0.0.1:")
+        assert not server.url.endswith(f":{taken}")
+    finally:
+        server.close()
 
 
 def test_connections_are_bounded(monitor):
     """Connections above the limit are hung up on; the loop goes on, and so do answers once they are gone."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(monitor.connect(b"")) for _ in range(CONNECTIONS_MAX + 50)]
-        fds = Path(f"/proc/{monitor.process.pid}/fd")
-        wait_for(lambda: CONNECTIONS_MAX <= len(list(fds.iterdir())) < CONNECTIONS_MAX + 40)
+        wait_for(lambda: sum(map(_is_hung_up, sockets)) >= 50)
+        assert sum(map(_is_hung_up, sockets)) == 50
+        assert len(list(Path(f"/proc/{monitor.process.pid}/fd").iterdir())) < CONNECTIONS_MAX + 50
         monitor.send(*[b"{"] * 3)
-        mark = monitor.store.with_name("live.duckdb.mark")
-        wait_for(lambda: mark.read_text().split()[1:] != ["0"])
-        hung_up = [each for each in sockets if _is_hung_up(each)]
-        assert len(hung_up) == 50
+        wait_for_commit(monitor.store, monitor.process)
     wait_for(lambda: _answers(monitor))
     monitor.settle()
 
 
-def test_a_connection_that_asks_nothing(monitor, tmp_path):
+def test_a_connection_that_asks_nothing(tmp_path, monkeypatch):
     """It is hung up on after a while, also where it has begun to ask."""
-    silent, slow = monitor.connect(b""), monitor.connect(b"GET /livez HT")
-    with silent, slow:
-        assert (silent.recv(1), slow.recv(1)) == (b"", b"")
+    monkeypatch.setattr(connections, "FIRST_REQUEST_S", 0.5)
+    settings, board = Settings(store=str(tmp_path / "s.duckdb")), Board()
+    with contextlib.closing(Server(settings, board, metrics_of(settings, board))) as server:
+        client = client_of(server)
+        silent, slow = client.connect(b""), client.connect(b"GET /livez HT")
+        with silent, slow:
+            assert (silent.recv(1), slow.recv(1)) == (b"", b"")
 
 
 def _is_hung_up(connection):

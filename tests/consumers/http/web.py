@@ -7,13 +7,12 @@ import http.client
 import json
 import os
 import socket
-import time
 from urllib.parse import urlsplit
 
 from consumers.store.lock import url_of
 from tests.consumers.terminal import finish, start
-
-WAIT_S = 30
+from tests.consumers.waiting import LATE_S as WAIT_S
+from tests.consumers.waiting import wait_for
 
 
 class Monitor:
@@ -46,13 +45,16 @@ class Monitor:
         self.sent_count += len(lines)
 
     def settle(self):
-        """Wait until what was sent is committed."""
+        """Wait until what was sent is committed, and the loop has told so."""
         wait_for(lambda: self.next_offset() >= self.sent_count)
+        asked = self.ask("POST", "/sql", body=b"SELECT max(txn_id) FROM store.txn")
+        ((txn_id,),) = asked.json["rows"]
+        wait_for(lambda: self.get("/readyz").json["txn_id"] >= (txn_id or 0))
 
     def next_offset(self):
-        """How many records are committed."""
+        """How many records of the stream are committed."""
         rows = self.get("/api/offsets").json["rows"]
-        return rows[0]["next_offset"] if rows else 0
+        return next((row["next_offset"] for row in rows if row["topic"] == "stdin:"), 0)
 
     def get(self, path, **headers):
         """Ask."""
@@ -119,14 +121,6 @@ class Answer:
         assert set(found) == {"error", "hint"}
         assert "\n" not in found["error"]
         return found
-
-
-def wait_for(is_true):
-    """Wait until it is."""
-    deadline = time.monotonic() + WAIT_S
-    while not is_true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def events_of(stream, count):

@@ -19,6 +19,7 @@ from consumers.wiring import open_line
 from monitor.events import Partition, Reason
 from tests.consumers.logs import Log, LogSource, feed
 from tests.consumers.metrics.counted import annotation, as_bytes, by, metrics_of
+from tests.consumers.waiting import wait_for
 from tests.metrics.live import samples, value
 
 
@@ -152,13 +153,18 @@ def test_a_scrape_sees_whole_batches(tmp_path):
         while not is_over.is_set():
             seen.append(samples(metrics))
 
+    def look_again():
+        """The loop does not run away from a slow look."""
+        known = len(seen)
+        wait_for(lambda: len(seen) > known)
+
     looking = threading.Thread(target=look)
     looking.start()
     try:
         with open_line(Settings(store=str(path)), "test") as line:
             source = LogSource(Log.lines([as_bytes(annotation(i)) for i in range(200)]), [4] * 50)
             watched = replace(line, observer=metrics)
-            run(watched, source, Breaker(is_armed=False), lambda: False, lambda _: None)
+            run(watched, source, Breaker(is_armed=False), lambda: False, lambda _: look_again())
     finally:
         is_over.set()
         looking.join()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 
 import msgspec
 import numpy as np
@@ -16,10 +15,10 @@ from consumers.store import Arrival
 from consumers.store.gate import Limits
 from consumers.wiring import open_line
 from monitor.events import Partition, Records
+from tests.consumers.waiting import LATE_S, wait_for
 
 PLACE = Partition("t", 0)
-LIMITS = Limits(seconds=1.0, rows=1_000, bytes=1 << 20)
-WAIT_S = 60
+LIMITS = Limits(seconds=LATE_S, rows=1_000, bytes=1 << 20)
 
 
 class Living:
@@ -36,20 +35,18 @@ class Living:
 
     def start(self):
         self._thread.start()
-        assert self._is_there.wait(WAIT_S)
+        assert self._is_there.wait(LATE_S)
 
     def stop(self):
         self._is_stopping.set()
-        self._thread.join(WAIT_S)
+        self._thread.join(LATE_S)
         assert not self._thread.is_alive()
 
     def go_on(self, count=3):
         """Wait until so many more batches are committed."""
-        wanted, end = self.commits + count, time.monotonic() + WAIT_S
-        while self.commits < wanted:
-            assert self.fault is None, self.fault
-            assert time.monotonic() < end, f"no commit for {WAIT_S} s"
-            time.sleep(0.005)
+        wanted = self.commits + count
+        wait_for(lambda: self.commits >= wanted or self.fault is not None)
+        assert self.fault is None, self.fault
 
     def _run(self):
         try:

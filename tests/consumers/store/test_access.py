@@ -9,8 +9,9 @@ import pytest
 
 from consumers.errors import StoreError
 from consumers.store.access import Access
-from consumers.store.gate import Limits, Stopped, TimeUp
+from consumers.store.gate import Busy, Limits, Stopped, TimeUp
 from tests.consumers.store.living import event, living
+from tests.consumers.waiting import LATE_S
 
 LONG = "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
 SHORT = "failed to allocate data of size 512 bytes (307.7 MiB/309.9 MiB used)"
@@ -41,20 +42,20 @@ class Failing:
 @pytest.fixture
 def alive(tmp_path):
     """A store that a writer commits to all the time, and one who reads for long."""
-    with living(tmp_path / "s.duckdb", limits=Limits(seconds=30, rows=10)) as made:
-        asking = threading.Thread(target=read_on, args=(made.gate,))
+    with living(tmp_path / "s.duckdb", limits=Limits(seconds=LATE_S, rows=10)) as made:
+        asking = threading.Thread(target=read_on, args=(made.gate,), daemon=True)
         asking.start()
         yield made
-    asking.join(30)
+    asking.join(LATE_S)
     assert not asking.is_alive()
 
 
 def read_on(gate):
     """Ask for long, again and again, until the store is closed."""
-    for _ in range(100):
+    while True:
         try:
             gate.ask(LONG)
-        except TimeUp:
+        except (Busy, TimeUp):  # busy: all are kept out for longer than one waits
             continue
         except Stopped as stopped:
             if "ending" in str(stopped):

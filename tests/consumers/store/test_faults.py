@@ -12,7 +12,8 @@ import sys
 import pytest
 
 from tests.consumers.stored import difference, query, tables, tamper, write_jsonl
-from tests.consumers.terminal import finish, run_apart, run_here, start
+from tests.consumers.terminal import finish, killed_at_last, run_apart, run_here, start
+from tests.consumers.waiting import committed, wait_for_commit
 
 EVENT = {"example_id": "x", "label": "a", "pred_probs": {"a": 0.5, "b": 0.5}}
 READS = (
@@ -195,16 +196,15 @@ def test_held_by_another_program_after_a_kill(folder, filled):
 
 def test_held_by_labelwatch(folder, filled):
     """Where labelwatch has the database open, the line names its pid and command; it is not disturbed."""
+    before = committed(filled)
     holder = start("replay", "-", "--store", filled, cwd=folder, stdin=subprocess.PIPE)
-    holder.stdin.write(b'{"example_id":"new","label":"a"}\n')
-    holder.stdin.flush()
-    mark = filled.with_name("s.duckdb.mark")
-    before = mark.read_bytes()
-    while mark.read_bytes() == before and holder.poll() is None:
-        pass
-    for fault in refusals(folder, READS + WRITES):
-        assert f"in use by pid {holder.pid} (labelwatch replay)" in fault
-    ended = finish(holder)
+    with killed_at_last(holder):
+        holder.stdin.write(b'{"example_id":"new","label":"a"}\n')
+        holder.stdin.flush()
+        wait_for_commit(filled, holder, before)
+        for fault in refusals(folder, READS + WRITES):
+            assert f"in use by pid {holder.pid} (labelwatch replay)" in fault
+        ended = finish(holder)
     assert ended.exit_code == 0, ended.err
     assert query(filled, "SELECT count(*) FROM pending WHERE example_id = 'new'") == [(1,)]
 

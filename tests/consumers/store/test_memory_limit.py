@@ -49,14 +49,14 @@ def test_what_is_in_use_stays():
 def test_what_was_lent_is_kept_for_a_while(monkeypatch):
     """The limit is not set twice for each query: it goes down with the first commit some seconds later."""
     with duckdb.connect(config={"memory_limit": "1GB"}) as db:
-        memory = MemoryLimit(db, Files(0, 0), is_fixed=False)
+        memory, now = MemoryLimit(db, Files(0, 0), is_fixed=False), module.time.monotonic()
+        monkeypatch.setattr(module.time, "monotonic", lambda: now)
         memory.lend("queries", 500_000_000)
         assert limit_mb(db) > 500
         memory.lend("queries", 500_000_000, for_s=10)
         memory.fit(0, Large())
         assert limit_mb(db) > 500
-        late = module.time.monotonic() + 60
-        monkeypatch.setattr(module.time, "monotonic", lambda: late)
+        monkeypatch.setattr(module.time, "monotonic", lambda: now + 60)
         memory.fit(0, Large())
         assert limit_mb(db) < 100
 

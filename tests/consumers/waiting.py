@@ -1,0 +1,28 @@
+"""Waiting for what other threads and processes do: for the very thing, however long it takes."""
+
+from __future__ import annotations
+
+import time
+
+LATE_S = 120
+"""What takes longer hangs: slow machines, and others at work on them, take their time."""
+
+
+def wait_for(is_true):
+    """Wait until it is."""
+    deadline = time.monotonic() + LATE_S
+    while not is_true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def committed(store):
+    """The last transaction that the mark beside a store knows, 0 where there is none."""
+    mark = store.with_name(f"{store.name}.mark")
+    words = mark.read_text().split() if mark.exists() else []
+    return int(words[1]) if len(words) > 1 else 0
+
+
+def wait_for_commit(store, process, after=0):
+    """Wait until a process has committed a later transaction than this one, or has ended."""
+    wait_for(lambda: committed(store) > after or process.poll() is not None)
