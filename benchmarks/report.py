@@ -107,7 +107,9 @@ def _cells(row: Row) -> list[str]:
 def _number(value: float | None, unit: str) -> str:
     if value is None:
         return _NONE
-    if unit == "events/s":
+    if not unit:
+        return f"{value:.4f}"
+    if unit.endswith("/s"):
         return f"{value / 1e6:.2f} M/s" if value >= 1e6 else f"{value / 1e3:,.0f} k/s"
     if unit == "×":
         return f"{value:.2f} ×"

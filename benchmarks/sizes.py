@@ -23,7 +23,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """`kernel` maps K to the number of events; `long_count` is how far K=10 goes on after that."""
+    """`kernel` maps K to the number of events; `long_count` is how far K=10 goes on after that.
+
+    `crowd_size`: how many made-up images, None for real ones; `crowd_shares`: how much of that stream;
+    `level_count`: how often people get other levels; `confusions` maps K to people and labels.
+    """
 
     run_count: int
     batch_size: int
@@ -35,6 +39,10 @@ class Sizes:
     follow_s: float
     follow_count: int
     speed_count: int
+    crowd_size: int | None
+    crowd_shares: tuple[float, ...]
+    level_count: int
+    confusions: dict[int, tuple[int, int]]
 
 
 # K=1,000 ends at 100,000 events: its input is 0.8 GB as float64, and cleanlab needs that four times.
@@ -60,6 +68,10 @@ FULL = Sizes(
     follow_s=60,
     follow_count=3,
     speed_count=400_000,
+    crowd_size=None,
+    crowd_shares=(0.1, 0.5, 1.0),
+    level_count=3,
+    confusions={10: (10_000, 500_000), 1_000: (1_000, 50_000)},
 )
 QUICK = Sizes(
     run_count=2,
@@ -79,4 +91,8 @@ QUICK = Sizes(
     follow_s=0.4,
     follow_count=1,
     speed_count=400,
+    crowd_size=300,
+    crowd_shares=(0.5, 1.0),
+    level_count=2,
+    confusions={10: (20, 400), 1_000: (20, 400)},
 )

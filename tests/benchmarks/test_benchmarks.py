@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("kernel", "exact", "replay", "kafka", "footprint")
+NAMES = ("kernel", "exact", "replay", "kafka", "footprint", "consensus")
 COLUMNS = ["what", "measured", "anchor", "ratio", "bar", "goal", "met"]
 
 
@@ -74,6 +75,26 @@ def test_a_wrong_name_is_refused():
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert (
-        "kernal is no benchmark; there are kernel, exact, replay, kafka, readers, footprint"
+        "kernal is no benchmark; there are kernel, exact, replay, kafka, readers, footprint, consensus"
         in ran.stderr
     )
+
+
+@pytest.mark.slow
+def test_a_benchmark_without_its_data_is_left_out(tmp_path):
+    """It says what is missing and ends with 1; the page is written all the same."""
+    page = tmp_path / "benchmarks.md"
+    page.write_text("prose", "utf-8")
+    command = [sys.executable, "-m", "benchmarks", "consensus", "--results", tmp_path]
+    environment = {name: value for name, value in os.environ.items() if name != "LABELWATCH_DATA"}
+    ran = subprocess.run(
+        [*command, "--page", page],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "consensus is left out: LABELWATCH_DATA is not set" in ran.stderr
+    assert page.read_text("utf-8") == "prose"
