@@ -128,7 +128,7 @@ class KafkaSource:
 
     def close(self) -> None:
         """Tell the last offsets, where somebody is there, and let go of the sockets. May be called twice."""
-        if not self._presence.is_away:
+        if self._group_id and not self._presence.is_away:
             self._committer.finish(self._client)
         self._drop()
         self._watchdog.close()

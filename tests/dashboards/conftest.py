@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests.dashboards import composed
 from tests.dashboards.running import ComposedBroker, Labelwatch
 from tests.kafka.java import MissingTool
-from tests.metrics.prometheus import free_port
 from tests.missing import missing
+from tests.ports import free_port
 
 TOKEN = "a-token of one's own"
 
@@ -17,7 +19,7 @@ def services():
     return composed.services(LABELWATCH_TOKEN=TOKEN)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker(services, tmp_path_factory):
     """The service kafka, prepared and not yet started."""
     try:
@@ -26,9 +28,10 @@ def broker(services, tmp_path_factory):
         missing(str(fault))
     yield broker
     broker.stop()
+    gc.collect()  # what the client leaves to it is not left to the tests that follow
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def container(services, broker, tmp_path_factory):
     """Makes a service that runs the image; where it listens is its port."""
     made = []

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from tests.dashboards.composed import ROOT, health_check, settings
-from tests.kafka.broker import Broker
-from tests.metrics.prometheus import LATE_S, Prometheus, free_port, tool
+from tests.kafka.broker import Broker, is_open
+from tests.metrics.prometheus import LATE_S, Prometheus, tool
+from tests.ports import free_port
 
 TOOLS = Path(sys.executable).parent
 _LOG4J = """
@@ -34,6 +35,9 @@ class ComposedBroker(Broker):
         script, *arguments = map(self._here, self._topic["command"])
         assert Path(script).name == "kafka-topics.sh"
         return self._run(*self._java, "org.apache.kafka.tools.TopicCommand", *arguments)
+
+    def _is_open(self):
+        return is_open(self.ports["plain"]) and is_open(self.ports["tls"])
 
     def _here(self, text):
         text = text.replace("kafka:", "127.0.0.1:").replace("0.0.0.0", "127.0.0.1")
@@ -117,7 +121,7 @@ def prometheus(folder, service, target):
     configuration.write_text(
         checked_in.replace("labelwatch:8711", target)
         .replace("/tmp/token", str(folder / "token"))
-        .replace("5s", "1s")
+        .replace("5s", "2s")
     )
     places = {
         "/tmp/token": str(folder / "token"),

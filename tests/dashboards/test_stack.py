@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import json
 import math
 import re
@@ -17,9 +17,17 @@ from tests.dashboards.composed import PANELS
 from tests.dashboards.conftest import TOKEN
 from tests.dashboards.running import prometheus
 from tests.kafka.broker import wait_for
-from tests.kafka.client import Client
+from tests.kafka.client import LATE_S, Client
 
 TOPIC, A_ROUND = "annotations", 60
+
+
+def rounds():
+    """Lines of everything, one round after the other, without end."""
+    for seed in itertools.count(5):
+        lines = busy_stream(seed, 300 * A_ROUND)
+        for start in range(0, len(lines), A_ROUND):
+            yield lines[start : start + A_ROUND]
 
 
 class Traffic:
@@ -42,13 +50,12 @@ class Traffic:
         assert self.fault is None, self.fault
 
     def _flow(self):
-        lines = busy_stream(5, 300 * A_ROUND)
         try:
             with self._client.producer() as producer:
-                for start in range(0, len(lines), A_ROUND):
-                    for line in lines[start : start + A_ROUND]:
+                for number, lines in enumerate(rounds()):
+                    for line in lines:
                         producer.send(TOPIC, line)
-                    correction = {"example_id": f"x{start}", "label": "a", "annotator": "ann"}
+                    correction = {"example_id": f"x{number}", "label": "a", "annotator": "ann"}
                     ask(self._monitor, "/api/events", json.dumps(correction).encode())
                     ask(self._monitor, "/sql", b"SELECT count(*) FROM annotations")
                     if self._is_over.wait(1):
@@ -62,7 +69,9 @@ def ask(monitor, path, body=None, token=TOKEN):
     headers = {"Content-Type": "application/json" if path != "/sql" else "application/sql"}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
     url = f"http://127.0.0.1:{monitor.port}{path}"
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+    with urllib.request.urlopen(
+        urllib.request.Request(url, body, headers), timeout=LATE_S
+    ) as answer:
         return answer.read()
 
 
@@ -81,6 +90,11 @@ def status(monitor, path, **options):
     return 200
 
 
+def is_ready(monitor):
+    """Whether it is healthy, and ready."""
+    return monitor.is_healthy(monitor.port) and status(monitor, "/readyz") == 200
+
+
 @pytest.fixture(scope="module")
 def monitor(broker, container):
     """The service labelwatch, started before Kafka is, and again by its restart policy."""
@@ -95,7 +109,8 @@ def monitor(broker, container):
     assert broker.create_topic() == "Created topic annotations.\n"
     assert broker.create_topic() == ""
     found.start()
-    wait_for(lambda: found.is_healthy(found.port) and status(found, "/readyz") == 200)
+    wait_for(lambda: found.process.poll() is not None or is_ready(found))
+    assert found.process.poll() is None, found.ended()
     return found
 
 
@@ -115,7 +130,7 @@ def server(monitor, services, traffic, tmp_path_factory):
     folder = tmp_path_factory.mktemp("prometheus")
     with prometheus(folder, services["prometheus"], target) as found:
         found.target = target
-        found.wait_for(lambda each: is_up(each) and has_data(each, "labelwatch_parity_ok"))
+        found.wait_for(lambda each: is_up(each) and numbers(each, "labelwatch_parity_ok"))
         yield found
 
 
@@ -124,9 +139,9 @@ def is_up(server):
     return [value for _, value in server.query('up{job="labelwatch"}')] == [1.0]
 
 
-def has_data(server, expression):
-    """Whether a number comes back."""
-    return any(math.isfinite(value) for _, value in server.query(expression))
+def numbers(server, expression):
+    """What comes back, and is a number."""
+    return [found for found in server.query(expression) if math.isfinite(found[1])]
 
 
 def filled(server, expression):
@@ -148,11 +163,9 @@ def test_a_panel_has_data(panel, server):
     """Each of a panel's queries gives numbers, with the labels that its legend names."""
     for each in panel["targets"]:
         expression = filled(server, each["expr"])
-        with contextlib.suppress(AssertionError):
-            server.wait_for(lambda now, asked=expression: has_data(now, asked))
-        assert has_data(server, expression), expression
+        found = server.wait_for(lambda now, asked=expression: numbers(now, asked))
         named = set(re.findall(r"{{(\w+)}}", each["legendFormat"]))
-        assert all(named <= set(labels) for labels, _ in server.query(expression))
+        assert all(named <= set(labels) for labels, _ in found)
 
 
 def test_other_commands_in_the_container(monitor, traffic):
@@ -189,4 +202,4 @@ def test_it_stops_and_goes_on(monitor, traffic):
     assert code == 0, said
     assert not monitor.is_healthy(monitor.port)
     monitor.start()
-    wait_for(lambda: monitor.is_healthy(monitor.port) and status(monitor, "/readyz") == 200)
+    wait_for(lambda: is_ready(monitor))

@@ -38,7 +38,7 @@ def test_make_demo():
         else:
             pytest.fail("the demo has ended without a flag")
         os.killpg(made.pid, signal.SIGINT)
-        said, _ = made.communicate(timeout=60)
+        said, _ = made.communicate(timeout=180)
     finally:
         if made.poll() is None:
             os.killpg(made.pid, signal.SIGKILL)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from consumers.demo.pace import Pace
@@ -33,10 +35,11 @@ def test_at_full_speed_it_ends():
 
 def test_at_a_pace_it_never_ends():
     """With a pace all of it comes, not all at once, and then the source goes on without records."""
-    found = source(lambda: Pace(200))
+    now = itertools.count(step=0.1)
+    found = source(lambda: Pace(200, lambda: next(now)))
     found.seek({})
     values = list(found.poll(1_000).records.values)
-    assert len(values) < len(STORY.values)
+    assert 0 < len(values) < len(STORY.values)
     while not found.is_through:
         values += found.poll(1_000).records.values
     assert values == STORY.values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import http.client
 import json
@@ -23,6 +24,7 @@ class Demo:
 
     def __init__(self, folder, *flags, on_terminal=False, **options):
         self.said = ""
+        self._is_on_terminal = on_terminal
         read, write = pty.openpty() if on_terminal else os.pipe()
         self.process = start(
             "demo", "--listen", "127.0.0.1:0", *flags, cwd=folder, stderr=write, **options
@@ -34,11 +36,15 @@ class Demo:
     def wait_for(self, pattern):
         """Wait until this was said; the match."""
         deadline = time.monotonic() + WAIT_S
-        while not (found := re.search(pattern, self.said, re.MULTILINE)):
+        while not (found := re.search(pattern, self._whole(), re.MULTILINE)):
             assert time.monotonic() < deadline, self.said
             assert self.process.poll() is None, self.said
             time.sleep(0.02)
         return found
+
+    def _whole(self):
+        """What was said without the line that is being said; a terminal's last line may be written over."""
+        return self.said if self._is_on_terminal else self.said[: self.said.rfind("\n") + 1]
 
     @property
     def url(self):
@@ -74,9 +80,10 @@ class Demo:
             return json.loads(text) if answer.status < http.client.MULTIPLE_CHOICES else None
 
     def _listen(self, read):
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with contextlib.suppress(OSError):  # what a terminal says at its end
             while block := os.read(read, 1 << 16):
-                self.said += block.decode(errors="replace").replace("\r\n", "\n")
+                self.said = (self.said + decoder.decode(block)).replace("\r\n", "\n")
         os.close(read)
 
     def __enter__(self):

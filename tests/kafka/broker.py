@@ -6,16 +6,18 @@ import base64
 import contextlib
 import signal
 import socket
+import ssl
 import subprocess
-import time
 import uuid
 from pathlib import Path
 
-from tests.kafka.client import Client
+from kafka.errors import KafkaError
+
+from tests.kafka.client import LATE_S, Client, wait_for
 from tests.kafka.java import classpath
+from tests.ports import free_ports
 
 USER, PASSWORD = "alice", "wonderland"
-LATE_S = 60.0
 _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"
 _PROPERTIES = """
 process.roles=broker,controller
@@ -57,7 +59,7 @@ class Broker(Client):
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.ports = dict(zip(("plain", "controller", "tls", "sasl"), _free_ports(4), strict=True))
+        self.ports = dict(zip(("plain", "controller", "tls", "sasl"), free_ports(4), strict=True))
         super().__init__(f"127.0.0.1:{self.ports['plain']}")
         self.tls = f"127.0.0.1:{self.ports['tls']}"
         self.sasl = f"127.0.0.1:{self.ports['sasl']}"
@@ -67,7 +69,7 @@ class Broker(Client):
         self._prepare()
 
     def start(self):
-        """Start the process; wait until its port is open.
+        """Start the process; wait until all of it answers, the keeper of the groups' offsets included.
 
         After a kill that takes until its old session has run out.
         """
@@ -85,8 +87,9 @@ class Broker(Client):
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_for(lambda: self._process.poll() is not None or _is_open(self.ports["plain"]))
+        wait_for(lambda: self._process.poll() is not None or self._is_open())
         assert self._process.poll() is None, (self.folder / "broker.log").read_text()[-3_000:]
+        wait_for(self._keeps_groups)
 
     def kill(self):
         """SIGKILL."""
@@ -114,6 +117,26 @@ class Broker(Client):
             if path.name != "partition.metadata":
                 path.unlink()
 
+    def _is_open(self):
+        return is_open(self.ports["plain"]) and is_open(self.ports["sasl"]) and self._speaks_tls()
+
+    def _speaks_tls(self):
+        anybody = ssl.create_default_context(cafile=self.certificate)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.ports["tls"]), LATE_S) as connection,
+            anybody.wrap_socket(connection, server_hostname="localhost"),
+        ):
+            return True
+        return False
+
+    def _keeps_groups(self):
+        # The first to ask has its topic made, which takes as long as some clients wait for an answer.
+        with contextlib.suppress(KafkaError):
+            self.committed("nobody")
+            return True
+        return False
+
     def _prepare(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "server.properties").write_text(
@@ -137,23 +160,8 @@ class Broker(Client):
         return done.stdout.decode()
 
 
-def wait_for(is_so, late_s=LATE_S):
-    """Wait until it is so. An assertion where it never is."""
-    deadline = time.monotonic() + late_s
-    while not is_so():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def _free_ports(count):
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
-def _is_open(port):
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+def is_open(port):
+    """Whether somebody listens on a port of loopback."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), LATE_S):
         return True
     return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import (
@@ -13,10 +15,15 @@ from kafka.admin import (
     ConfigResource,
     ConfigResourceType,
     NewTopic,
+    OffsetSpec,
     ResourcePattern,
     ResourceType,
 )
+from kafka.errors import KafkaError
 
+LATE_S = 180.0
+"""Only what hangs takes as long."""
+ONE_BATCH_MS = 60_000
 _numbers = itertools.count()
 
 
@@ -54,23 +61,29 @@ class Client:
             name, num_partitions=partitions, replication_factor=1, topic_configs=configs
         )
         self.admin.create_topics([topic])
+        wait_for(lambda: self._is_led(name, partitions))
         return name
 
     def delete(self, name):
-        """Delete a topic."""
+        """Delete a topic. Nobody sees it any more."""
         self.admin.delete_topics([name])
+        wait_for(lambda: name not in self.admin.list_topics())
 
     def widen(self, name, partitions):
         """Give a topic more partitions."""
         self.admin.create_partitions({name: partitions})
+        wait_for(lambda: self._is_led(name, partitions))
 
     def delete_records(self, name, before, partition=0):
         """Delete the records of a partition that lie before an offset."""
         self.admin.delete_records({TopicPartition(name, partition): before})
 
     def produce(self, name, records, *, partition=0, **options):
-        """Send values, or (key, value) or (key, value, headers); wait for the broker to have them."""
-        with self.producer(**options) as producer:
+        """Send values, or (key, value) or (key, value, headers); wait for the broker to have them.
+
+        What is smaller than a batch may be is one batch, so a reader gets it as a whole.
+        """
+        with self.producer(**{"linger_ms": ONE_BATCH_MS} | options) as producer:
             send(producer, name, records, partition)
 
     def producer(self, **options):
@@ -106,18 +119,23 @@ class Client:
         """Let a topic take messages of this size."""
         config = ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": str(size)})
         self.admin.alter_configs([config])
+        wait_for(lambda: self._size_max(name) == size)
+        # Told of in the order of changes: who knows this topic goes by the new size.
+        self.create()
 
     def deny(self, user, resource, operation):
         """Take a right from a user: resource and operation are e.g. ("TOPIC", name) and "READ"."""
-        self.admin.create_acls([_rule(user, resource, operation, ACLPermissionType.DENY)])
+        self._add_rule(_rule(user, resource, operation, ACLPermissionType.DENY))
 
     def allow_again(self, user, resource, operation):
         """Give back what was denied."""
-        self.admin.delete_acls([_rule(user, resource, operation, ACLPermissionType.DENY)])
+        rule = _rule(user, resource, operation, ACLPermissionType.DENY)
+        self.admin.delete_acls([rule])
+        wait_for(lambda: not self._has_rule(rule))
 
     def permit(self, user, resource, operation):
         """Give a right to a user. A resource with any rule is open to nobody else."""
-        self.admin.create_acls([_rule(user, resource, operation, ACLPermissionType.ALLOW)])
+        self._add_rule(_rule(user, resource, operation, ACLPermissionType.ALLOW))
 
     def committed(self, group):
         """The offsets a group has committed."""
@@ -125,6 +143,36 @@ class Client:
             (place.topic, place.partition): each.offset
             for place, each in self.admin.list_group_offsets(group)[group].items()
         }
+
+    # What the controller has decided the broker hears of a little later, and clients of the broker.
+
+    def _is_led(self, name, partitions):
+        places = [TopicPartition(name, number) for number in range(partitions)]
+        with contextlib.suppress(KafkaError):
+            self.admin.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST))
+            return True
+        return False
+
+    def _size_max(self, name):
+        asked = ConfigResource(ConfigResourceType.TOPIC, name)
+        found = self.admin.describe_configs([asked])["topic"][name]
+        return int(found["max.message.bytes"]["value"])
+
+    def _add_rule(self, rule):
+        self.admin.create_acls([rule])
+        wait_for(lambda: self._has_rule(rule))
+
+    def _has_rule(self, rule):
+        found, _ = self.admin.describe_acls(rule)
+        return bool(found)
+
+
+def wait_for(is_so, late_s=LATE_S):
+    """Wait until it is so. An assertion where it never is."""
+    deadline = time.monotonic() + late_s
+    while not is_so():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
 
 
 def _rule(user, resource, operation, permission):

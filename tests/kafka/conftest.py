@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from consumers.kafka.clients import python_settings
+from consumers.kafka import probe, publisher
 from tests.kafka import running
 from tests.kafka.broker import Broker
 from tests.kafka.client import Client
@@ -14,7 +15,7 @@ from tests.kafka.java import MissingTool
 from tests.missing import missing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def broker(tmp_path_factory, request):
     """A broker: ours, started once, or that of KAFKA_BOOTSTRAP_SERVERS."""
     if servers := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
@@ -24,7 +25,7 @@ def broker(tmp_path_factory, request):
     yield from own(tmp_path_factory.mktemp("broker"), request)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_broker(tmp_path_factory, request):
     """A broker that tests may kill; each leaves it running."""
     yield from own(tmp_path_factory.mktemp("own"), request)
@@ -55,16 +56,24 @@ def client(request, monkeypatch):
     return request.param
 
 
-@pytest.fixture
-def impatient(monkeypatch):
-    """kafka-python asks a broker that refuses it again and again; less long than it would."""
-    monkeypatch.setattr(python_settings, "CONNECT_S", 3.0)
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A broker that answers late on a busy machine is none that is away."""
+    monkeypatch.setattr(probe, "TIMEOUT_S", 60.0)
+    monkeypatch.setattr(publisher, "TOPIC_MS", 60_000)
 
 
 @pytest.fixture
 def topic(broker):
     """A new topic with one partition."""
     return broker.create()
+
+
+@pytest.fixture(autouse=True, scope="package")
+def collected():
+    """What the client leaves to the collector is not left to the tests that follow."""
+    yield
+    gc.collect()
 
 
 def pytest_collection_modifyitems(items):

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import urllib.request
+from unittest.mock import patch
 
+from consumers.kafka.clients import python_settings
+from consumers.store.lock import url_of
 from tests.consumers.stored import query
 from tests.consumers.terminal import killed_at_last, run_here, start
+from tests.kafka.client import LATE_S
 
 CLASSES = "a,b,c"
 CLIENTS = ("kafka", "confluent")
 chosen = {"SOURCE": CLIENTS[0], "HTTP__LISTEN": "127.0.0.1:0"}
+
+
+def impatient():
+    """Within it kafka-python asks a broker that refuses it less long than it would, again and again."""
+    return patch.object(python_settings, "CONNECT_S", 3.0)
 
 
 def annotation(number, label="a", **more):
@@ -51,6 +62,19 @@ def follow_on(broker, *topics, cwd, flags=(), settings=None, **options):
     )
     with killed_at_last(process):
         yield process
+
+
+def now_at(cwd):
+    """Where each partition goes on, as the run over the store in a folder says; empty while none answers.
+
+    What is committed may be no record: the first transaction may hold nothing but where to begin.
+    """
+    url = url_of(cwd / "labelwatch.duckdb")
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        if url is not None:
+            with urllib.request.urlopen(f"{url}/api/offsets", timeout=LATE_S) as answer:
+                return [each["next_offset"] for each in json.load(answer)["rows"]]
+    return []
 
 
 def committed(cwd):

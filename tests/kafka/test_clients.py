@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from consumers.config import KafkaSettings
+from consumers.errors import SourceError
 from consumers.kafka.clients import connector
 from monitor.events import Partition
 from tests.consumers.terminal import finish
+from tests.kafka.broker import PASSWORD, USER
 from tests.kafka.running import CLIENTS, annotation, chosen, count, follow, follow_on, offsets
+from tests.kafka.test_faults import secured  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -84,6 +87,24 @@ def test_topics_have_the_same_ids(broker, topic):
         client.close()
     assert len(ids) == 1
     assert None not in ids
+
+
+def test_offsets_that_are_refused(client, secured, topic):  # noqa: F811 - the fixture
+    """Where the last offsets may not be told, that is a fault like any other: nothing depends on it."""
+    settings = KafkaSettings(
+        bootstrap_servers=secured.sasl,
+        topics=[topic],
+        security_protocol="SASL_PLAINTEXT",
+        sasl_username=USER,
+        sasl_password=PASSWORD,
+    )
+    connected = connector(client)(settings, f"group-{topic}")
+    place = Partition(topic, 0)
+    connected.place({place: 0})
+    secured.deny(USER, ("TOPIC", topic), "READ")
+    with pytest.raises(SourceError, match="reading it is not allowed"):
+        connected.commit_now({place: 1})
+    connected.close()
 
 
 def test_one_client_goes_on_where_the_other_was(broker, topic, tmp_path, monkeypatch):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 
-import pytest
-
 from tests.consumers.terminal import finish, killed_at_last, run_here, start
 from tests.kafka.broker import PASSWORD, USER, wait_for
-from tests.kafka.running import count, follow, rejections
+from tests.kafka.running import count, follow, impatient, rejections
 from tests.kafka.test_faults import secured  # noqa: F401 - a fixture
-
-LATE_S = 120.0
 
 
 @contextlib.contextmanager
@@ -40,9 +37,9 @@ def end(broker, topic):
 
 def test_a_topic_is_created_and_filled(broker, tmp_path):
     """A missing topic is created; what is sent is read by run as the demo's own records are."""
-    topic = "demo-created"
+    topic = f"demo-{os.getpid()}"
     with sending(broker.servers, topic, "--rate", "200", cwd=tmp_path) as process:
-        wait_for(lambda: end(broker, topic) >= 200, LATE_S)
+        wait_for(lambda: end(broker, topic) >= 200)
         process.send_signal(signal.SIGTERM)
         ended = finish(process)
     assert (ended.exit_code, ended.out) == (0, "")
@@ -59,7 +56,7 @@ def test_rounds_go_on(broker, tmp_path):
     """After the digits another round begins, with other labels of the same examples."""
     topic = broker.create()
     with sending(broker.servers, topic, "--rate", "5000", cwd=tmp_path) as process:
-        wait_for(lambda: end(broker, topic) > 6_000, LATE_S)
+        wait_for(lambda: end(broker, topic) > 6_000)
         process.send_signal(signal.SIGINT)
         assert finish(process).exit_code == 0
     values = [record.value for record in broker.read(topic)]
@@ -76,13 +73,11 @@ def test_a_broker_that_is_away(own_broker, tmp_path):
     with sending(own_broker.servers, topic, "--rate", "50", cwd=tmp_path) as process:
         assert b"waiting for a broker" in process.stderr.readline()
         own_broker.start()
-        own_broker.forget()
-        wait_for(lambda: end(own_broker, topic) >= 50, LATE_S)
+        wait_for(lambda: end(own_broker, topic) >= 50)
         own_broker.kill()
         own_broker.start()
-        own_broker.forget()
         before = end(own_broker, topic)
-        wait_for(lambda: end(own_broker, topic) >= before + 50, LATE_S)
+        wait_for(lambda: end(own_broker, topic) >= before + 50)
         process.send_signal(signal.SIGTERM)
         ended = finish(process)
     assert ended.exit_code == 0
@@ -120,7 +115,7 @@ def login(password):
     }
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient()
 def test_a_wrong_password(secured, tmp_path):  # noqa: F811 - the fixture
     """A login that the broker refuses ends it with 4 and one line without the password."""
     flags = ("--to-kafka", secured.sasl, "--topic", "t")
@@ -142,7 +137,7 @@ def test_a_topic_that_may_not_be_created(secured, topic, tmp_path):  # noqa: F81
         assert "topic forbidden does not exist" in ended.fault
         assert "forbidden" not in secured.admin.list_topics()
         with sending(secured.sasl, topic, cwd=tmp_path, settings=login(PASSWORD)) as process:
-            wait_for(lambda: secured.end(topic) > 0, LATE_S)
+            wait_for(lambda: secured.end(topic) > 0)
             process.send_signal(signal.SIGTERM)
             assert finish(process).exit_code == 0
     finally:

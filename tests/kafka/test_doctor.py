@@ -12,7 +12,7 @@ from tests.consumers.terminal import finish, run_here
 from tests.kafka.broker import PASSWORD, USER, wait_for
 from tests.kafka.client import Client
 from tests.kafka.published import Outputs
-from tests.kafka.running import CLIENTS, annotation, committed, follow, follow_on, offsets
+from tests.kafka.running import CLIENTS, annotation, follow, follow_on, impatient, now_at, offsets
 from tests.kafka.test_faults import secured  # noqa: F401 - a fixture
 
 HOUR_MS = 3_600_000
@@ -83,7 +83,7 @@ def test_while_a_monitor_runs(broker, topic, tmp_path):
     follow(broker, topic, cwd=tmp_path, settings=settings)
     with follow_on(broker, topic, cwd=tmp_path, settings=settings) as process:
         broker.produce(topic, [annotation(i) for i in range(10, 14)])
-        wait_for(lambda: committed(tmp_path) >= 2)
+        wait_for(lambda: now_at(tmp_path) == [14])
         found, exit_code = examine(broker.servers, tmp_path, topic, settings=settings)
         assert exit_code == 0
         assert f"in use by pid {process.pid} (labelwatch run)" in found["store"][1]
@@ -93,7 +93,7 @@ def test_while_a_monitor_runs(broker, topic, tmp_path):
             "as the group was told, the monitor is at the end",
         )
         broker.produce(topic, [annotation(14)])
-        wait_for(lambda: committed(tmp_path) >= 3)
+        wait_for(lambda: now_at(tmp_path) == [15])
         process.terminate()
         assert finish(process).exit_code == 0
     assert offsets(tmp_path) == [(topic, 0, 15)]
@@ -120,7 +120,6 @@ def test_offsets_out_of_range(broker, topic, tmp_path):
     assert fault(broker.servers, tmp_path, topic) == (f"offsets {topic}", said)
     assert "offsets 5 to 11 were deleted" in said
     broker.delete(topic)
-    wait_for(lambda: topic not in broker.admin.list_topics())
     broker.create(topic)
     said = follow(broker, topic, cwd=tmp_path, start=None).fault
     assert fault(broker.servers, tmp_path, topic) == (f"offsets {topic}", said)
@@ -132,13 +131,12 @@ def test_a_topic_with_fewer_partitions(broker, tmp_path):
     topic = broker.create(partitions=2)
     follow(broker, topic, cwd=tmp_path)
     broker.delete(topic)
-    wait_for(lambda: topic not in broker.admin.list_topics())
     broker.create(topic)
     name, text = fault(broker.servers, tmp_path, topic)
     assert (name, "created anew" in text) == (f"offsets {topic}", True)
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient()
 def test_brokers_that_are_none(secured, topic, tmp_path):  # noqa: F811 - the fixture
     """Who cannot be spoken to, in the words of a run: nobody, TLS, plain text, a login."""
     assert "cannot be reached" in fault("127.0.0.1:1", tmp_path, topic)[1]
@@ -148,11 +146,11 @@ def test_brokers_that_are_none(secured, topic, tmp_path):  # noqa: F811 - the fi
     assert (name, "does it want a login?" in text) == ("broker", True)
 
 
-@pytest.mark.usefixtures("impatient")
 def test_logging_in(secured, topic, tmp_path):  # noqa: F811 - the fixture
     """A wrong password is told without it; with the right one all is well."""
     login = {"security_protocol": "SASL_PLAINTEXT", "sasl_username": USER}
-    name, text = fault(secured.sasl, tmp_path, topic, **login, sasl_password="not it")
+    with impatient():
+        name, text = fault(secured.sasl, tmp_path, topic, **login, sasl_password="not it")
     assert (name, f"refused the login of {USER} (PLAIN)" in text) == ("broker", True)
     assert "not it" not in text
     settings = {f"KAFKA__{key.upper()}": value for key, value in login.items()}
@@ -167,7 +165,7 @@ def test_records_from_the_future(ahead_ms, verdict, broker, topic, tmp_path):
     """Records newer than this machine's clock mean that one of two clocks is wrong."""
     with broker.producer() as producer:
         when_ms = int(time.time() * 1_000) + ahead_ms
-        producer.send(topic, annotation(1), timestamp_ms=when_ms).get(10)
+        producer.send(topic, annotation(1), timestamp_ms=when_ms).get(60)
     found, exit_code = examine(broker.servers, tmp_path, topic)
     assert (exit_code, found["clock"][0]) == (0, verdict)
 
@@ -179,6 +177,7 @@ def test_a_transaction_at_the_end(broker, topic, tmp_path):
         producer.begin_transaction()
         producer.send(topic, annotation(1)).get(60)
         producer.commit_transaction()
+    wait_for(lambda: broker.end(topic) == 2)  # the marker comes after the answer
     found, _ = examine(broker.servers, tmp_path, topic)
     assert found[f"topic {topic}"] == ("ok", "1 partition, 2 offsets; readable")
     assert "the newest record is from" in found["clock"][1]

@@ -5,13 +5,17 @@ import threading
 
 import pytest
 
-from tests.consumers.terminal import run_here
+from tests.consumers.terminal import finish, run_here
 from tests.kafka.broker import PASSWORD, USER, wait_for
+from tests.kafka.client import Client
 from tests.kafka.running import (
     annotation,
     chosen,
     count,
     follow,
+    follow_on,
+    impatient,
+    now_at,
     offsets,
     rejections,
 )
@@ -83,7 +87,7 @@ def test_an_http_server_is_no_broker(tmp_path):
     """A wrong port, behind which a web server answers."""
 
     class Quiet(http.server.BaseHTTPRequestHandler):
-        timeout = 1
+        timeout = 4
 
         def log_message(self, *_):
             pass
@@ -139,18 +143,18 @@ def test_a_certificate_file_that_is_none(broker, tmp_path):
 
 
 @both
-@pytest.mark.usefixtures("impatient")
 def test_logging_in(secured, topic, tmp_path):
     """Wrong credentials are refused at once, without the password in the text; right ones work."""
     login = {"security_protocol": "SASL_PLAINTEXT", "sasl_username": USER}
-    ended = run_at(secured.sasl, tmp_path, topic, **login, sasl_password="not it")
+    with impatient():
+        ended = run_at(secured.sasl, tmp_path, topic, **login, sasl_password="not it")
     assert ended.exit_code == 4
     assert f"the broker refused the login of {USER} (PLAIN)" in ended.fault
     assert "not it" not in ended.err
     assert run_at(secured.sasl, tmp_path, topic, **login, sasl_password=PASSWORD).exit_code == 0
 
 
-@pytest.mark.usefixtures("impatient")
+@impatient()
 def test_not_logging_in(secured, topic, tmp_path):
     """A broker that wants a login, and none is configured."""
     ended = run_at(secured.sasl, tmp_path, topic)
@@ -171,15 +175,20 @@ def test_a_topic_that_may_not_be_read(operation, secured, topic, tmp_path):
 
 
 @both
-def test_a_group_that_may_not_be_told(secured, topic, tmp_path, caplog):
+def test_a_group_that_may_not_be_told(secured, topic, tmp_path):
     """Where the user may not commit for the group lag tools are blind, which is told once; all is read."""
     secured.produce(topic, [annotation(1)])
     secured.deny(USER, ("GROUP", f"group-{topic}"), "READ")
-    ended = run_at(secured.sasl, tmp_path, topic, **LOGIN, group_id=f"group-{topic}")
+    settings = {f"KAFKA__{name.upper()}": value for name, value in LOGIN.items()}
+    settings["KAFKA__GROUP_ID"] = f"group-{topic}"
+    with follow_on(Client(secured.sasl), topic, cwd=tmp_path, settings=settings) as process:
+        said = process.stderr.readline().decode()
+        wait_for(lambda: now_at(tmp_path) == [1])
+        process.terminate()
+        ended = finish(process)
     assert ended.exit_code == 0
-    assert caplog.text.count("lag tools") == 1, caplog.text
-    assert f"the group group-{topic} is not allowed: lag tools will be blind" in caplog.text
-    assert offsets(tmp_path) == [(topic, 0, 1)]
+    assert f"the group group-{topic} is not allowed: lag tools will be blind" in said
+    assert "lag tools" not in ended.err
 
 
 @both
@@ -218,7 +227,6 @@ def test_a_recreated_topic(broker, topic, tmp_path):
     broker.produce(topic, [annotation(i) for i in range(5)])
     follow(broker, topic, cwd=tmp_path)
     broker.delete(topic)
-    wait_for(lambda: topic not in broker.admin.list_topics())
     broker.create(topic)
     broker.produce(topic, [annotation(i) for i in range(9)])
     ended = follow(broker, topic, cwd=tmp_path, start=None)
@@ -232,7 +240,6 @@ def test_a_topic_with_fewer_partitions(broker, tmp_path):
     topic = broker.create(partitions=2)
     follow(broker, topic, cwd=tmp_path)
     broker.delete(topic)
-    wait_for(lambda: topic not in broker.admin.list_topics())
     broker.create(topic)
     ended = follow(broker, topic, cwd=tmp_path)
     assert (ended.exit_code, "created anew" in ended.fault) == (4, True)

@@ -9,7 +9,7 @@ from tests.consumers.http.test_stream import streaming
 from tests.consumers.http.web import Monitor, events_of
 from tests.consumers.terminal import finish
 from tests.kafka.broker import wait_for
-from tests.kafka.running import annotation, follow_on
+from tests.kafka.running import annotation, follow_on, now_at
 
 pytestmark = pytest.mark.usefixtures("client")
 
@@ -28,9 +28,7 @@ def test_it_answers_while_it_follows(broker, topic, tmp_path):
     broker.produce(topic, [annotation(i, "abc"[i % 3]) for i in range(30)])
     with follow_on(broker, topic, cwd=tmp_path) as process:
         monitor = asked(tmp_path)
-        wait_for(
-            lambda: [r["next_offset"] for r in monitor.get("/api/offsets").json["rows"]] == [30]
-        )
+        wait_for(lambda: now_at(tmp_path) == [30])
         with streaming(monitor) as stream:
             probs = {"a": 0.02, "b": 0.96, "c": 0.02}
             broker.produce(topic, [annotation(99, "a", pred_probs=probs)])

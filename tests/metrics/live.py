@@ -23,7 +23,7 @@ from consumers.wiring import open_line
 from monitor.events import Partition
 from tests.consumers.logs import Log, LogSource
 
-LATE_S = 60.0
+LATE_S = 180.0
 PLACE = Partition("annotations")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,11 +12,13 @@ import urllib.parse
 import urllib.request
 
 from tests.missing import missing
+from tests.ports import free_port
 
-LATE_S = 60.0
+LATE_S = 180.0
+"""Only what hangs takes as long."""
 
 CONFIGURATION = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: 5s, scrape_timeout: 5s}}
 scrape_configs:
 - job_name: labelwatch
   static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
@@ -56,9 +57,9 @@ class Prometheus:
         with urllib.request.urlopen(url, timeout=LATE_S) as answer:
             return json.load(answer)["data"]
 
-    def query(self, expression):
-        """The values of an expression now, by labels."""
-        found = self.get("/api/v1/query", query=expression)["result"]
+    def query(self, expression, **when):
+        """The values of an expression, by labels: now, or at a `time`."""
+        found = self.get("/api/v1/query", query=expression, **when)["result"]
         return [(each["metric"], float(each["value"][1])) for each in found]
 
     def targets(self):
@@ -66,19 +67,19 @@ class Prometheus:
         return self.get("/api/v1/targets")["activeTargets"]
 
     def wait_for(self, is_there):
-        """Wait until this is so."""
+        """Wait until this is so; what it gave."""
         deadline = time.monotonic() + LATE_S
         while True:
             with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                if is_there(self):
-                    return
-            assert time.monotonic() < deadline
+                if found := is_there(self):
+                    return found
+            assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.1)
 
 
 @contextlib.contextmanager
 def prometheus(folder, target_port):
-    """A Prometheus that scrapes this port each second, with a data folder of its own."""
+    """A Prometheus that scrapes this port now and then, with a data folder of its own."""
     path, port = tool("prometheus"), free_port()
     configuration = folder / "prometheus.yml"
     configuration.write_text(CONFIGURATION.format(port=target_port))
@@ -103,10 +104,3 @@ def prometheus(folder, target_port):
     finally:
         process.terminate()
         process.wait(LATE_S)
-
-
-def free_port():
-    """A port that is free now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.missing import missing
 
-WAIT_MS = 20_000
+WAIT_MS = 120_000
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
@@ -58,6 +58,12 @@ class Visitor:
     def go(self, path="/"):
         """Open a page; what was answered."""
         return self.page.goto(self.url + path)
+
+    def follow(self, locator):
+        """Click what leads to another page; what was answered, once all of it is there."""
+        with self.page.expect_navigation() as navigation:
+            locator.click()
+        return navigation.value
 
     def text(self, selector):
         """The text of an element as it is seen."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from tests.consumers.http.serving import post
 from tests.consumers.http.web import Monitor, wait_for
 from tests.page.browser import PHONE
 from tests.page.streams import event, lines
+from tests.ports import free_port
 
 
 def test_it_shows_what_there_is(busy, visit):
@@ -20,7 +19,9 @@ def test_it_shows_what_there_is(busy, visit):
     assert "Running\nready" in visitor.text("#strip")
     assert "170" in visitor.text("#strip")
     assert visitor.page.locator(".card").count() == 20
-    assert visitor.page.evaluate("document.querySelector('.picture').naturalWidth") == 1
+    # Pictures come when they are seen, which may be after the page.
+    picture = visitor.page.locator(".picture").first
+    wait_for(lambda: picture.evaluate("each => each.naturalWidth") == 1)
     assert visitor.page.locator("svg.heat g.other.s6").count() == 3
     assert visitor.page.locator("svg.bars rect").count() > 2
     assert visitor.page.locator("#latest li").count() == 8
@@ -39,9 +40,9 @@ def test_pages_and_filters(busy, visit):
         following = visitor.page.locator("a[rel=next]")
         if not following.count():
             break
-        following.click()
+        visitor.follow(following)
     assert sorted(seen) == sorted(f"x{1_000 + i}" for i in range(45))
-    visitor.page.get_by_text("show all").click()
+    visitor.follow(visitor.page.get_by_text("show all"))
     assert visitor.page.url == busy.url + "/"
     assert visitor.is_at_ease()
 
@@ -50,7 +51,7 @@ def test_an_example_is_explained(busy, visit):
     """The numbers behind the flag; what is not there is said with its status."""
     visitor = visit(busy)
     visitor.go()
-    visitor.page.locator(".card a[href^='/explain']").first.click()
+    visitor.follow(visitor.page.locator(".card a[href^='/explain']").first)
     assert "0.9000" in visitor.text("main")
     assert "label issue raised" in visitor.text("main")
     assert visitor.is_at_ease()
@@ -96,9 +97,7 @@ def test_pause(monitor, visit):
 
 def test_a_lost_connection_is_said_and_comes_back(tmp_path, visit):
     """While nobody answers the page says so; when a monitor is there again it goes on by itself."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    at = ("--listen", f"127.0.0.1:{port}")
+    at = ("--listen", f"127.0.0.1:{free_port()}")
     first = Monitor(tmp_path, *at)
     try:
         visitor = visit(first)
@@ -127,7 +126,7 @@ def test_without_javascript_it_is_whole(busy, visit):
     assert visitor.text("#connection") == "As of the last reload"
     assert not visitor.page.locator("#pause").is_visible()
     visitor.page.fill("#sql", "SELECT 40 + 2 AS answer")
-    visitor.page.get_by_role("button", name="Run").click()
+    visitor.follow(visitor.page.get_by_role("button", name="Run"))
     assert visitor.page.locator("td").all_inner_texts() == ["42"]
 
 
@@ -147,9 +146,8 @@ def test_the_sql_box(busy, visit, sql, status, text):
     visitor = visit(busy)
     visitor.go("/query")
     visitor.page.fill("#sql", sql)
-    with visitor.page.expect_navigation() as navigation:
-        visitor.page.get_by_role("button", name="Run").click()
-    assert navigation.value.status == status
+    answer = visitor.follow(visitor.page.get_by_role("button", name="Run"))
+    assert answer.status == status
     assert text in visitor.text("main").replace("\t", "\n")
     assert visitor.page.input_value("#sql") == sql
 
@@ -159,7 +157,7 @@ def test_every_example_query_runs(busy, visit):
     visitor = visit(busy)
     visitor.go("/query")
     for name in visitor.page.locator(".examples a").all_inner_texts():
-        visitor.page.get_by_role("link", name=name).click()
+        visitor.follow(visitor.page.get_by_role("link", name=name))
         assert visitor.page.locator("tbody tr").count() > 0, name
     assert visitor.is_at_ease()
 

@@ -14,6 +14,7 @@ from tests.consumers.http.asking import Got, serving
 from tests.consumers.store.living import living
 
 TOKEN = "s3cret"
+LATE_S = 120
 LIMITS = Limits(seconds=30.0, rows=1_000, bytes=8 << 20)
 
 
@@ -37,7 +38,7 @@ def get(url, path, body=None, **headers):
     request = urllib.request.Request(url + path, body, named)
     opener = urllib.request.build_opener(Stay)
     try:
-        with opener.open(request, timeout=30) as got:
+        with opener.open(request, timeout=LATE_S) as got:
             return Got(got.status, dict(got.headers), got.read())
     except urllib.error.HTTPError as got:
         return Got(got.code, dict(got.headers), got.read())

@@ -36,7 +36,7 @@ def test_a_visitor_signs_in_and_out(locked, visit):
     visitor = visit(locked)
     assert visitor.go().status == 401
     visitor.page.fill("#token", "wrong")
-    visitor.page.get_by_role("button", name="Sign in").click()
+    visitor.follow(visitor.page.get_by_role("button", name="Sign in"))
     assert visitor.text("[role=alert]") == "That is not the token."
     visitor.page.fill("#token", TOKEN)
     visitor.page.get_by_role("button", name="Sign in").click()
@@ -44,7 +44,7 @@ def test_a_visitor_signs_in_and_out(locked, visit):
     locked.send(*lines())
     visitor.wait_for(".card", "cat")
     assert visitor.page.evaluate("document.cookie") == ""
-    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.follow(visitor.page.get_by_role("button", name="Sign out"))
     visitor.page.locator("#token").wait_for()
     assert visitor.go("/query").status == 401
 

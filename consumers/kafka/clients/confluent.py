@@ -150,11 +150,11 @@ class ConfluentClient:
             self._consumer.unassign()
             while not answers and time.monotonic() < deadline:
                 self._consumer.poll(_SLICE_S)
-        match answers:
-            case []:
-                raise faults.Unanswered("the broker did not answer in time")
-            case [Exception() as error]:
-                raise error
+            match answers:
+                case []:
+                    raise faults.Unanswered("the broker did not answer in time")
+                case [Exception() as error]:
+                    raise error
 
     def committed(self, places: Sequence[Partition]) -> Mapping[Partition, int]:
         """The group's offsets, of the partitions that have any."""
