@@ -74,10 +74,11 @@ def prior_strength(count: Counts, issues: Counts) -> float:
     most = float(np.clip(labels, STRENGTH_MIN, STRENGTH_MAX))
     if people <= 1 or labels == people:
         return STRENGTH_MIN if people <= 1 else most
-    squares = float((issues * (issues / count)).sum())
+    # Sorted, so that the sum is the same in whatever order annotators came.
+    squares = float(np.sort(issues * (issues / count)).sum())
     between = (squares - float(issues.sum()) ** 2 / labels) / (people - 1)
     within = (float(issues.sum()) - squares) / (labels - people)
-    size = (labels - float((count * (count / labels)).sum())) / (people - 1)
+    size = (labels - int((count * count).sum()) / labels) / (people - 1)
     if between <= within:
         return most
     correlation = (between - within) / (between + (size - 1) * within)

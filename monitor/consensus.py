@@ -148,9 +148,8 @@ class Consensus:
         whose = ledger.annotations.annotator[rows]
         whose[is_touched] = before.annotator[at[is_touched]]
         is_other = np.zeros(rows.size, np.bool_)
-        is_other[is_touched] = (
-            (before.given != after.given) | (before.self_units != after.self_units)
-        )[at[is_touched]]
+        for name in ("example", "given", "self_units"):
+            is_other[is_touched] |= (getattr(before, name) != getattr(after, name))[at[is_touched]]
         return self._publish(ledger, judged, gone, _Last(whose, cause, is_other))
 
     def sweep(self, ledger: Ledger, start: int, stop: int) -> Opinions:
@@ -238,7 +237,7 @@ class Consensus:
         before = self._annotations.label_quality[rows]
         after = np.concatenate((judged.label_quality, np.full(gone.size, np.nan, np.float32)))
         example = ledger.annotations.example[judged.annotations]
-        differs = before != after
+        differs = (before != after) | last.is_other
         differs[: example.size] |= self._examples.label[example] != judged.consensus_label
         differs[: example.size] |= self._examples.quality[example] != judged.consensus_quality
         self._count(last.annotator, before, -1)

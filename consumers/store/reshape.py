@@ -13,6 +13,7 @@ from consumers.arrow import pa
 from consumers.errors import UsageError
 from consumers.store import judged, load, rows
 from consumers.store import statements as sql
+from monitor.annotators import rate
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,6 +69,7 @@ def recompute(
         db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names
     opinions = state.consensus.sweep(state.ledger, 0, state.ledger.examples.size)
     tables.insert("opinion", judged.opinion_table(opinions))
+    tables.insert("annotator_rating", judged.rating_table(rate(state.consensus.totals)))
     for each in (*flags, opinions.flags):
         tables.insert("flag", judged.flag_tables(each, txn_id)[1])
     for number, stratum in state.label_issues.strata.items():

@@ -100,7 +100,7 @@ class ConfusionCounts:
     def merge(self, other: ConfusionCounts) -> None:
         """Add the counts of another part of the stream, which numbers annotators and classes alike."""
         size, width = other._coins.size, other.class_count
-        self.grow_to(size, width)
+        self.grow_to(size, max(width, self.class_count))
         self._coins.count[:size] += other._coins.count[:size]
         self._coins.agreement[:size] += other._coins.agreement[:size]
         self.pooled[:width, :width] += other.pooled
@@ -109,7 +109,7 @@ class ConfusionCounts:
             sums = other._own[other._row[annotator, given]]
             rows = self._rows(annotator, given)
             self._own[rows, :width] += sums
-            self._totals[: len(other._totals), :width] += other._totals
+            self._totals[:size, :width] += other._totals[:size]
 
     def log_likelihoods(self, annotator: Rows, given: NDArray[np.int16]) -> Logs:
         """The log of P(this annotator gives this label | class), for each class. Shape: (n, K).
@@ -134,7 +134,8 @@ class ConfusionCounts:
         size = self._coins.size
         count, agreement = self._coins.count[:size], self._coins.agreement[:size] / UNIT
         prior = _DIAGONAL_PRIOR + _SPREAD_PRIOR
-        agreed = agreement.sum() + _DIAGONAL_PRIOR + _SPREAD_PRIOR / max(self.class_count, 1)
+        total = self._coins.agreement[:size].sum() / UNIT
+        agreed = total + _DIAGONAL_PRIOR + _SPREAD_PRIOR / max(self.class_count, 1)
         everybody = agreed / (count.sum() + prior)
         found: NDArray[np.float64] = (agreement + OWN_PRIOR * everybody) / (count + OWN_PRIOR)
         return found

@@ -68,6 +68,8 @@ def first(filled):
         for (name,) in names:
             if name not in {"annotation", "verdict"}:
                 db.execute(f"INSERT INTO store.{name} FROM new.store.{name}")
+        for name in ("flag", "finding"):
+            db.execute(f"DELETE FROM store.{name} WHERE kind = 'consensus_issue'")
         db.execute(FIRST_ANNOTATIONS)
         db.execute(FIRST_VERDICTS)
     return path

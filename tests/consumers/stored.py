@@ -16,6 +16,9 @@ VIEWS = (
     "pending",
     "predictions",
     "label_issues",
+    "label_issues_any",
+    "label_issues_all",
+    "examples",
     "classes",
     "confident_joint",
     "duplicates",
@@ -63,15 +66,28 @@ def tables(path):
         return found
 
 
-def views(path, *, without=()):
-    """Every view but findings, its rows in order, without the clock and txn_id."""
+def columns_of(path):
+    """The columns of every view but findings that the store has, without the clock and txn_id."""
+    with opened(path, read_only=True) as db:
+        names = {row[0] for row in db.execute("SELECT view_name FROM duckdb_views()").fetchall()}
+        return {
+            name: [
+                row[0]
+                for row in db.execute(f"DESCRIBE {name}").fetchall()
+                if row[0] not in ("txn_id", *WALL_CLOCK)
+            ]
+            for name in VIEWS
+            if name in names
+        }
+
+
+def views(path, *, without=(), columns=None):
+    """Every view but findings, its rows in order; of these columns, else of all (`columns_of`)."""
+    columns = columns or columns_of(path)
     with opened(path, read_only=True) as db:
         found = {}
-        for name in VIEWS:
-            columns = [row[0] for row in db.execute(f"DESCRIBE {name}").fetchall()]
-            kept = ", ".join(
-                f'"{c}"' for c in columns if c not in ("txn_id", *WALL_CLOCK, *without)
-            )
+        for name in columns:
+            kept = ", ".join(f'"{c}"' for c in columns[name] if c not in without)
             found[name] = db.execute(f"SELECT {kept} FROM {name} ORDER BY ALL").fetchall()
         return found
 

@@ -6,8 +6,10 @@ from collections import defaultdict
 
 import numpy as np
 
+from monitor.annotators import Ratings, rate
 from monitor.classes import ClassList
-from monitor.detectors.protocol import Action
+from monitor.consensus import ISSUE_BELOW
+from monitor.detectors.protocol import Action, Kind
 from monitor.events import Records
 from monitor.identity import identify
 from monitor.pipeline import step
@@ -61,6 +63,34 @@ class Standing:
                 standing[row] = number
 
 
+class Published:
+    """What was last said of annotations, known from opinions alone: {row: (quality, label, its quality)}.
+
+    An opinion that contradicts those before it is an error, and so is a flag that is not what they say.
+    """
+
+    def __init__(self):
+        self.rows = {}
+        self.standing = Standing()
+
+    def take(self, opinions):
+        """Take in what a batch or a sweep said."""
+        for row in opinions.goes.tolist():
+            del self.rows[row]
+        for row, *said in zip(
+            opinions.annotations.tolist(),
+            opinions.label_quality.tolist(),
+            opinions.consensus_label.tolist(),
+            opinions.consensus_quality.tolist(),
+            strict=True,
+        ):
+            assert row not in self.rows, "two opinions on one annotation"
+            self.rows[row] = tuple(said)
+        self.standing.take(opinions.flags)
+        flagged = {row for row, (quality, *_) in self.rows.items() if quality < ISSUE_BELOW}
+        assert self.standing.flags[Kind.CONSENSUS_ISSUE].keys() == flagged
+
+
 class Run:
     """A state, what led to it, and what it said on the way."""
 
@@ -68,6 +98,7 @@ class Run:
         self.state = start(classes, collision)
         self.world = World(classes)
         self.standing = Standing()
+        self.published = Published()
         self.redelivery_count = self.stale_count = self.rejected_count = 0
 
     def feed(self, sents):
@@ -75,8 +106,11 @@ class Run:
         done = feed(self.state, sents)
         for sent in sents:
             self.world.tell(sent)
-        for flags in done.flags:
+        *flags_of_detectors, flags_of_consensus = done.flags
+        assert flags_of_consensus is done.opinions.flags
+        for flags in flags_of_detectors:
             self.standing.take(flags)
+        self.published.take(done.opinions)
         self.redelivery_count += done.outcome.redelivery_count
         self.stale_count += done.outcome.stale_count
         self.rejected_count += len(done.rejections)
@@ -87,6 +121,13 @@ class Run:
         for batch in batches:
             self.feed(batch)
         return self
+
+    def sweep(self):
+        """Judge every example anew, as the end of an input does; returns what is said anew."""
+        state = self.state
+        opinions = state.consensus.sweep(state.ledger, 0, state.ledger.examples.size)
+        self.published.take(opinions)
+        return opinions
 
     def annotation_rows(self):
         """The row of each annotation ever named. Its number is that of its first arrival."""
@@ -101,7 +142,8 @@ class Run:
         return _rows(self.state.ledger.example_ids, list(names))
 
     def picture(self):
-        """Everything promised about a state, by the ids of annotations and examples."""
+        """Everything promised about a state, by the ids of annotations and examples; swept first."""
+        self.sweep()
         state, ledger = self.state, self.state.ledger
         annotations, examples = self.annotation_rows(), self.example_rows()
         rows = np.array(list(annotations.values()), np.int32)
@@ -141,8 +183,18 @@ class Run:
             "suggested": {name: _suggested(state, row[0]) for name, row in live.items()},
             "strata": self.strata(),
             "flags": self.flags(),
+            "opinions": {name_of[row]: said for row, said in self.published.rows.items()},
+            "ratings": self.ratings(),
             "counts": (ledger.pending_count, ledger.predicted_count, ledger.labelled_count),
         }
+
+    def ratings(self):
+        """Totals and rating of each annotator with live labels, by name."""
+        totals, names = self.state.consensus.totals, self.state.annotators.names
+        found = rate(totals)
+        columns = [getattr(found, name).tolist() for name in Ratings.__slots__]
+        columns.append(totals.quality_sum[found.annotator].tolist())
+        return {names[row]: said for row, *said in zip(*columns, strict=True)}
 
     def strata(self):
         """Thresholds, joint and counts of issues of each model version with live annotations."""
@@ -171,7 +223,8 @@ class Run:
         return found
 
     def arrays(self):
-        """The state as it is numbered, without its indexes: what a store would hold."""
+        """The state as it is numbered, without its indexes, swept: what a store would hold."""
+        self.sweep()
         state, ledger = self.state, self.state.ledger
         annotations, examples = ledger.annotations, ledger.examples
         issues = state.label_issues
@@ -205,8 +258,27 @@ class Run:
             "suggestions": issues.suggestions.label[: examples.size].tolist(),
             "issues": issues.issues.is_raised[: annotations.size].tolist(),
             "standing": {kind: flags for kind, flags in self.standing.flags.items() if flags},
+            "opinions": self.published.rows,
+            "ratings": self.ratings(),
+            "confusion": confusion(state.consensus.counts),
             "heard": (self.redelivery_count, self.stale_count, self.rejected_count),
         }
+
+
+def confusion(counts):
+    """Soft confusion counts by annotator and given label, and everybody's, without zeros."""
+    own = {
+        (annotator, given): tuple(counts._own[counts._row[annotator, given]].tolist())
+        for annotator, given in np.argwhere(counts._row >= 0).tolist()
+    }
+    coins = counts._coins
+    return (
+        {place: row for place, row in own.items() if any(row)},
+        counts._totals[: coins.size].tolist(),
+        coins.count[: coins.size].tolist(),
+        coins.agreement[: coins.size].tolist(),
+        {tuple(at): counts.pooled[*at] for at in np.argwhere(counts.pooled).tolist()},
+    )
 
 
 def _rows(table, names):

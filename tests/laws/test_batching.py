@@ -48,3 +48,4 @@ def test_everything_delivered_again_changes_nothing(sents, data):
     step = run.feed(sents[data.draw(st.integers(0, len(sents))) :])
     assert run.arrays() | {"heard": None} == before
     assert not any(map(len, step.flags))
+    assert not len(step.opinions)

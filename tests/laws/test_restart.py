@@ -4,6 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.consensus import Judged
+from monitor.detectors.protocol import Action
 from monitor.restore import (
     AnnotationFacts,
     ContentFacts,
@@ -50,6 +52,12 @@ def restart(run, shuffle, chunk_size):
     fill_annotations(new, ledger.annotations.size, [annotations], content)
     for flags in settle(new, dict(ledger.markers.keys), chunk_size):
         run.standing.take(flags)
+    rows = np.array(shuffle(list(run.published.rows)), np.int32)
+    said = [run.published.rows[row] for row in rows.tolist()]
+    quality, label, best = np.array(said, np.float32).reshape(-1, 3).T
+    flags = new.consensus.restore(new.ledger, Judged(rows, quality, label.astype(np.int16), best))
+    assert (flags.action == Action.RAISED).all()
+    assert set(flags.annotations.tolist()) == set(run.published.standing.flags[flags.kind])
 
 
 @given(cut(streams()), st.data())
@@ -58,8 +66,9 @@ def test_a_restart_changes_nothing(stream, data):
     sents, batches = stream
     at = data.draw(st.integers(0, len(batches)))
     run = Run(CLASSES).feed_all(batches[:at])
-    before = run.picture()
+    said, rated = dict(run.published.rows), run.ratings()
     restart(run, lambda rows: data.draw(st.permutations(rows)), data.draw(st.integers(1, 20)))
-    assert run.picture() == before
+    assert (run.published.rows, run.ratings()) == (said, rated)
+    assert run.picture() == Run(CLASSES).feed_all(batches[:at]).picture()
     run.feed_all(batches[at:])
     assert run.picture() == Run(CLASSES).feed_all([sents]).picture()

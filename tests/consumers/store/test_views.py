@@ -10,6 +10,8 @@ import pytest
 from cleanlab.rank import get_label_quality_scores
 from hypothesis import given, settings
 
+from monitor.consensus import ISSUE_BELOW
+from tests.consensus_oracle import assert_published
 from tests.consumers.logs import CLASSES, Log, LogSource, feed
 from tests.consumers.stored import UNIT, opened, query, tamper
 from tests.laws.world import World
@@ -18,15 +20,19 @@ from tests.strategies import streams
 
 COLUMNS = {
     "annotations": "annotation_id example_id annotator given_label predicted_label suggested_label "
-    "self_confidence normalized_margin label_score is_label_issue pred_probs is_truncated "
+    "self_confidence normalized_margin label_score is_label_issue label_quality is_consensus_issue "
+    "pred_probs is_truncated "
     "model_version revision annotated_at ingested_at text uri metadata is_gold expected_label "
     "lead_time_s topic kafka_partition kafka_offset txn_id",
     "pending": "annotation_id example_id annotator given_label since",
     "predictions": "example_id model_version predicted_label pred_probs",
     "label_issues": "annotation_id example_id annotator given_label predicted_label suggested_label "
-    "self_confidence normalized_margin label_score pred_probs is_truncated "
+    "self_confidence normalized_margin label_score label_quality is_consensus_issue "
+    "pred_probs is_truncated "
     "model_version revision annotated_at ingested_at text uri metadata is_gold expected_label "
-    "lead_time_s topic kafka_partition kafka_offset txn_id",
+    "lead_time_s topic kafka_partition kafka_offset txn_id methods votes",
+    "examples": "example_id consensus_label consensus_quality annotation_count is_disputed "
+    "active_learning_score model_version",
     "classes": "label annotation_count class_threshold label_issue_count model_version",
     "confident_joint": "given_label suggested_label annotation_count model_version",
     "duplicates": "example_id score set_id kind",
@@ -34,6 +40,11 @@ COLUMNS = {
     "dead_letters": "topic kafka_partition kafka_offset reason error value first_seen_at key "
     "value_size value_sha256",
     "offsets": "topic kafka_partition next_offset",
+}
+COLUMNS |= {
+    # Those that more methods suspect, or fewer.
+    f"label_issues_{how}": COLUMNS["annotations"] + " methods votes"
+    for how in ("any", "all")
 }
 
 
@@ -69,6 +80,7 @@ def test_the_views_show_what_the_events_amount_to(sents):
         store = Path(folder, "s.duckdb")
         feed(store, LogSource(log, [5, 5, 5]), classes=CLASSES)
         _check_rows(store, world)
+        _check_opinions(store, world)
         for version, rows in world.strata().items():
             _check_stratum(store, version or None, rows)
 
@@ -102,18 +114,42 @@ def _check_rows(store, world):
     assert dict(query(store, "SELECT example_id, pred_probs FROM predictions")) == predictions
 
 
+def _check_opinions(store, world):
+    shown = query(
+        store,
+        "SELECT annotation_id, label_quality, k.class, e.consensus_quality, label_score, is_consensus_issue "
+        "FROM annotations JOIN examples e USING (example_id) JOIN store.class k ON k.label = consensus_label",
+    )
+    assert_published({name: said for name, *said, _, _ in shown}, world.live(), len(CLASSES))
+    for _, quality, _, _, score, is_issue in shown:
+        assert (score, is_issue) == (quality, quality < ISSUE_BELOW)
+    rows = world.live()
+    counts = {
+        example: len([row for row in rows if row.example == example])
+        for example in {row.example for row in rows}
+    }
+    assert dict(query(store, "SELECT example_id, annotation_count FROM examples")) == counts
+    disputed = {
+        example
+        for example in counts
+        if len({row.given for row in rows if row.example == example}) > 1
+    }
+    found = query(store, "SELECT example_id FROM examples WHERE is_disputed")
+    assert {example for (example,) in found} == disputed
+
+
 def _check_stratum(store, version, rows):
     of_version = "model_version IS NOT DISTINCT FROM ?"
     given = np.array([row.given for row in rows])
     p = np.array([row.units for row in rows]) / UNIT
     shown = query(
         store,
-        "SELECT self_confidence, normalized_margin, label_score, predicted_label, suggested_label, "
-        f"is_label_issue FROM annotations WHERE {of_version} ORDER BY annotation_id",
+        "SELECT self_confidence, normalized_margin, predicted_label, suggested_label, is_label_issue "
+        f"FROM annotations WHERE {of_version} ORDER BY annotation_id",
         version,
     )
-    self_confidence, margin, score, predicted, suggested, is_issue = zip(*shown, strict=True)
-    assert list(self_confidence) == get_label_quality_scores(given, p).tolist() == list(score)
+    self_confidence, margin, predicted, suggested, is_issue = zip(*shown, strict=True)
+    assert list(self_confidence) == get_label_quality_scores(given, p).tolist()
     assert list(margin) == get_label_quality_scores(given, p, method="normalized_margin").tolist()
     assert list(predicted) == [CLASSES[k] for k in p.argmax(axis=1)]
     thresholds = plain_thresholds(rows, len(CLASSES))
@@ -150,6 +186,29 @@ def _check_stratum(store, version, rows):
     assert raised == [list(row) for row in verdict.joint]
 
 
+def test_every_method_votes(filled):
+    """Whoever suspects an annotation is named; any and all of them are views of their own."""
+    methods = (
+        "list_filter([CASE WHEN is_label_issue THEN 'confident_learning' END, "
+        "CASE WHEN label_quality < 0.5 THEN 'consensus' END, "
+        "CASE WHEN predicted_label <> given_label THEN 'predicted_neq_given' END], "
+        "lambda method: method IS NOT NULL)"
+    )
+    expected = query(
+        filled,
+        f"SELECT annotation_id, {methods}, len({methods}) FROM annotations ORDER BY annotation_id",
+    )
+    by_name = {
+        "label_issues": lambda methods: "confident_learning" in methods,
+        "label_issues_any": len,
+        "label_issues_all": lambda methods: len(methods) == 3,
+    }
+    for view, is_in in by_name.items():
+        shown = query(filled, f"SELECT annotation_id, methods, votes FROM {view} ORDER BY 1")
+        assert shown == [row for row in expected if is_in(row[1])]
+        assert shown
+
+
 def test_label_issues_come_most_suspect_first(filled):
     """The view of label issues is in order: by label score, ties by annotation_id."""
     shown = query(filled, "SELECT label_score, annotation_id FROM label_issues")
@@ -169,9 +228,9 @@ def test_a_class_that_joined_after_the_prediction(tmp_path):
     ]
     store = tmp_path / "s.duckdb"
     feed(store, LogSource(Log.lines(lines), [1, 1, 1]))
-    columns = "self_confidence, normalized_margin, label_score, pred_probs"
+    columns = "self_confidence, normalized_margin, pred_probs"
     assert query(store, f"SELECT {columns} FROM annotations WHERE given_label = 'late'") == [
-        (0.0, 0.125, 0.0, [0.75, 0.25, 0.0])
+        (0.0, 0.125, [0.75, 0.25, 0.0])
     ]
     assert query(store, "SELECT label, class_threshold FROM classes") == [
         ("a", 1.0),
