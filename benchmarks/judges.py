@@ -12,7 +12,8 @@ from cleanlab.multiannotator import get_label_quality_multiannotator, get_majori
 from sklearn.metrics import average_precision_score, f1_score
 
 from monitor.statistics.confusion_counts import ConfusionCounts
-from monitor.statistics.posterior import add_labels, model_logs, posteriors
+from monitor.statistics.model_weight import Hits
+from monitor.statistics.posterior import MODEL_WEIGHT, add_labels, model_logs, posteriors
 from monitor.units import quantise
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def ours(crowd: Crowd, pred_probs: Probabilities, *, is_pooled: bool = False) ->
     counts.grow_to(int(annotator.max()) + 1, pred_probs.shape[1])
     counts.update(annotator, crowd.given, units[crowd.example])
     logs = counts.log_likelihoods(annotator, crowd.given)
-    posterior = posteriors(add_labels(model_logs(units), crowd.example, logs))
+    hits = Hits(pred_probs.shape[1], MODEL_WEIGHT)
+    hits.update(units, crowd.example, crowd.given, logs)
+    posterior = posteriors(add_labels(model_logs(units, hits.weights()), crowd.example, logs))
     quality = posterior[crowd.example, crowd.given]
     label_count = np.maximum(np.bincount(annotator), 1)
     mean_quality = np.bincount(annotator, quality) / label_count

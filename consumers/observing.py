@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.store import Arrival
-    from monitor.consensus import Opinions
+    from monitor.opinions import Opinions
     from monitor.pipeline import Step
     from monitor.state import State
 

@@ -48,7 +48,7 @@ class Sweep:
         # What the last pass, or the one under way, judges by; None before the first one.
         self._version: int | None = None
         self._next = 0
-        self._is_under_way = False
+        self._is_under_way = self._is_measured = False
         self._due_at = self._heard_at = clock()
         self._rated_at = -RATED_EVERY_S
         self._is_rated = False
@@ -96,14 +96,23 @@ class Sweep:
 
     def _begin(self) -> None:
         self._is_under_way = True
+        self._is_measured = False
         self._version = self._state.consensus.version
         self._next = 0
 
     def _part(self, size: int) -> None:
-        ledger, stop = self._state.ledger, self._next + size
-        opinions = self._state.consensus.sweep(ledger, self._next, stop)
-        self._next = stop
-        self._is_under_way = stop < ledger.examples.size
+        """A part of the pass: first all examples are measured, then all are judged."""
+        consensus, ledger, start = self._state.consensus, self._state.ledger, self._next
+        self._next = start + size
+        is_last = self._next >= ledger.examples.size
+        if not self._is_measured:
+            consensus.measure(ledger, start, self._next)
+            if is_last:
+                consensus.weigh()
+                self._is_measured, self._next = True, 0
+            return
+        opinions = consensus.sweep(ledger, start, self._next)
+        self._is_under_way = not is_last
         if len(opinions):
             self._store.publish(opinions)
             self._is_rated = False
@@ -111,5 +120,6 @@ class Sweep:
                 self._observer.swept(opinions)
 
     def _rate(self, now: float) -> None:
-        self._store.rate(rate(self._state.consensus.totals))
+        consensus = self._state.consensus
+        self._store.rate(rate(consensus.totals), consensus.model_weights)
         self._rated_at, self._is_rated = now, True

@@ -13,7 +13,7 @@ from monitor.units import UNIT
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monitor.consensus import AnnotatorTotals
+    from monitor.opinions import AnnotatorTotals
     from monitor.statistics.class_statistics import Counts
     from monitor.tables import Rows
 

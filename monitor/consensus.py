@@ -15,26 +15,29 @@ import numpy as np
 
 from monitor.changes import Cause
 from monitor.columns import Columns
-from monitor.detectors.protocol import Action, Flags, Kind
+from monitor.detectors.protocol import Action
 from monitor.distinct import distinct, places_in, run_of
+from monitor.opinions import ISSUE_BELOW, AnnotatorTotals, Judged, Opinions, issue_flags
 from monitor.statistics.confusion_counts import ConfusionCounts
+from monitor.statistics.model_weight import Hits
 from monitor.statistics.posterior import MODEL_WEIGHT, add_labels, model_logs, posteriors
-from monitor.units import UNIT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from monitor.changes import Changes
+    from monitor.detectors.protocol import Flags
     from monitor.ledger import Ledger
-    from monitor.statistics.class_statistics import Counts
+    from monitor.opinions import Qualities
+    from monitor.statistics.confusion_counts import Logs
+    from monitor.statistics.model_weight import Weights
     from monitor.tables import Rows
     from monitor.units import Units
 
     Mask = NDArray[np.bool_]
-    Qualities = NDArray[np.float32]
 
-ISSUE_BELOW = 0.5
-"""A label that is wrong rather than right is an issue."""
 _CHUNK_CELLS = 1 << 18
 
 
@@ -49,43 +52,6 @@ class _Examples(Columns):
     quality: Qualities
 
 
-class AnnotatorTotals(Columns):
-    """One row per annotator: live labels, those that are issues, and the sum of their quality in units."""
-
-    layout = (("count", np.int64, 0), ("issue_count", np.int64, 0), ("quality_sum", np.int64, 0))
-    count: Counts
-    issue_count: Counts
-    quality_sum: Counts
-
-
-@dataclass(frozen=True, slots=True)
-class Opinions:
-    """What is said of annotations, and was not before. Shape: (n,) each; `goes` (g,).
-
-    `goes` are annotations of which the last word no longer holds: another one comes, or they are gone.
-    """
-
-    annotations: Rows
-    label_quality: Qualities
-    consensus_label: NDArray[np.int16]
-    consensus_quality: Qualities
-    goes: Rows
-    flags: Flags
-
-    def __len__(self) -> int:
-        return self.annotations.size + self.goes.size
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Annotations: the probability of their given label, and of their example's best one. Shape: (n,)."""
-
-    annotations: Rows
-    label_quality: Qualities
-    consensus_label: NDArray[np.int16]
-    consensus_quality: Qualities
-
-
 @dataclass(frozen=True, slots=True)
 class _Last:
     """Who gave annotations when they were last judged, why they are judged again, and if they are others."""
@@ -95,22 +61,28 @@ class _Last:
     is_other: Mask
 
 
-_NOBODY = Judged(
-    np.empty(0, np.int32),
-    np.empty(0, np.float32),
-    np.empty(0, np.int16),
-    np.empty(0, np.float32),
-)
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """Probabilities of examples (m, K); each of their labels: row, example's place, class, logs (n, K)."""
+
+    units: Units
+    annotations: Rows
+    example: NDArray[np.intp]
+    given: NDArray[np.int16]
+    logs: Logs
 
 
 class Consensus:
     """The posterior of every labelled example, from the model and everybody's labels. Mutable.
 
     `version` counts what has changed, and may change an opinion: labels, and the number of classes.
+    `model_weights` are of the classes that the model favours, as of the last `weigh`. Shape: (K,).
     """
 
     def __init__(self, model_weight: float = MODEL_WEIGHT) -> None:
-        self.model_weight = model_weight
+        self._default = model_weight
+        self._hits = Hits(0, model_weight)
+        self.model_weights: Weights = np.zeros(0)
         self.counts = ConfusionCounts()
         self.totals = AnnotatorTotals()
         self.version = 0
@@ -168,6 +140,18 @@ class Consensus:
             ),
         )
 
+    def measure(self, ledger: Ledger, start: int, stop: int) -> None:
+        """Count, for examples in these rows with several labels, which weights foretell people best."""
+        rows = np.arange(start, min(stop, ledger.examples.size), dtype=np.int32)
+        for examples in self._chunks(rows[ledger.examples.live_count[rows] > 1]):
+            labels = self._labels_of(ledger, examples)
+            self._hits.update(labels.units, labels.example, labels.given, labels.logs)
+
+    def weigh(self) -> None:
+        """Take the weights that follow from what was measured since the last time."""
+        self.model_weights = self._hits.weights()
+        self._hits = Hits(self.counts.class_count, self._default)
+
     def restore(self, ledger: Ledger, judged: Judged) -> Flags:
         """Go on from what was published, after `learn`; the flags that stand."""
         rows, quality = judged.annotations, judged.label_quality
@@ -175,14 +159,22 @@ class Consensus:
         self._annotations.label_quality[rows] = quality
         self._examples.label[example] = judged.consensus_label
         self._examples.quality[example] = judged.consensus_quality
-        self._count(ledger.annotations.annotator[rows], quality, 1)
+        self.totals.add(ledger.annotations.annotator[rows], quality, 1)
         at = np.flatnonzero(quality < ISSUE_BELOW)
         nothing = np.zeros(at.size, np.int8)
-        return _flags(rows[at], nothing, nothing, quality[at])
+        return issue_flags(rows[at], nothing, nothing, quality[at])
+
+    def restore_weights(self, model_weights: Weights) -> None:
+        """Go on with the weights of the last `weigh`; classes that are newer have the default."""
+        self.model_weights[: model_weights.size] = model_weights
 
     def _grow(self, ledger: Ledger, annotator_count: int) -> None:
         width = ledger.units.data.shape[1]
         self.version += width != self.counts.class_count
+        if width != self.counts.class_count:
+            self._hits = Hits(width, self._default)
+            more = np.full(width - self.model_weights.size, self._default)
+            self.model_weights = np.append(self.model_weights, more)
         self.counts.grow_to(annotator_count, width)
         self.totals.grow_to(annotator_count)
         self._annotations.grow_to(ledger.annotations.size)
@@ -191,38 +183,39 @@ class Consensus:
     def _judge(self, ledger: Ledger, examples: Rows) -> Judged:
         """The live annotations of these distinct ascending examples, judged."""
         examples = examples[ledger.examples.live_count[examples] > 0]
-        if not examples.size:
-            return _NOBODY
-        step = max(1, _CHUNK_CELLS // max(self.counts.class_count, 1))
-        parts = [
-            self._judge_chunk(ledger, examples[start : start + step])
-            for start in range(0, examples.size, step)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return Judged(
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in Judged.__slots__)
-        )
+        parts = [self._judge_chunk(ledger, chunk) for chunk in self._chunks(examples)]
+        return Judged.joined(parts)
 
     def _judge_chunk(self, ledger: Ledger, examples: Rows) -> Judged:
+        labels = self._labels_of(ledger, examples)
+        logs = model_logs(labels.units, self.model_weights)
+        posterior = posteriors(add_labels(logs, labels.example, labels.logs))
+        label = posterior.argmax(axis=1)
+        best = posterior[np.arange(examples.size), label].astype(np.float32)
+        return Judged(
+            labels.annotations,
+            posterior[labels.example, labels.given].astype(np.float32),
+            label.astype(np.int16)[labels.example],
+            best[labels.example],
+        )
+
+    def _chunks(self, examples: Rows) -> Iterator[Rows]:
+        """Parts of many examples, so that what is made of each stays small."""
+        step = max(1, _CHUNK_CELLS // max(self.counts.class_count, 1))
+        return (examples[start : start + step] for start in range(0, examples.size, step))
+
+    def _labels_of(self, ledger: Ledger, examples: Rows) -> _Labels:
+        """What is known of the live labels of these distinct ascending examples."""
         table = ledger.annotations
         rows = ledger.annotations_of(examples)
         rows = np.sort(rows[(table.given[rows] >= 0) & ~table.is_retracted[rows]])
         given = table.given[rows]
-        example = places_in(examples, table.example[rows])
-        logs = add_labels(
-            model_logs(ledger.units.data[run_of(examples)], self.model_weight),
-            example,
-            self.counts.log_likelihoods(table.annotator[rows], given),
-        )
-        posterior = posteriors(logs)
-        label = posterior.argmax(axis=1)
-        best = posterior[np.arange(examples.size), label].astype(np.float32)
-        return Judged(
+        return _Labels(
+            ledger.units.data[run_of(examples)],
             rows,
-            posterior[example, given].astype(np.float32),
-            label.astype(np.int16)[example],
-            best[example],
+            places_in(examples, table.example[rows]),
+            given,
+            self.counts.log_likelihoods(table.annotator[rows], given),
         )
 
     def _publish(
@@ -240,8 +233,8 @@ class Consensus:
         differs = (before != after) | last.is_other
         differs[: example.size] |= self._examples.label[example] != judged.consensus_label
         differs[: example.size] |= self._examples.quality[example] != judged.consensus_quality
-        self._count(last.annotator, before, -1)
-        self._count(ledger.annotations.annotator[rows], after, 1)
+        self.totals.add(last.annotator, before, -1)
+        self.totals.add(ledger.annotations.annotator[rows], after, 1)
         self._annotations.label_quality[rows] = after
         self._examples.label[example] = judged.consensus_label
         self._examples.quality[example] = judged.consensus_quality
@@ -255,17 +248,8 @@ class Consensus:
             judged.consensus_label[comes],
             judged.consensus_quality[comes],
             rows[differs & ~np.isnan(before)],
-            _flags(rows[at], action[at], last.cause[at], np.where(now, after, before)[at]),
+            issue_flags(rows[at], action[at], last.cause[at], np.where(now, after, before)[at]),
         )
-
-    def _count(self, annotator: Rows, label_quality: Qualities, sign: int) -> None:
-        """Add labels to their annotators' totals, or take them back; those without a quality are none."""
-        is_known = ~np.isnan(label_quality)
-        annotator, label_quality = annotator[is_known], label_quality[is_known]
-        np.add.at(self.totals.count, annotator, sign)
-        np.add.at(self.totals.issue_count, annotator[label_quality < ISSUE_BELOW], sign)
-        units = np.rint(label_quality.astype(np.float64) * UNIT).astype(np.int64)
-        np.add.at(self.totals.quality_sum, annotator, sign * units)
 
 
 def _units_before(ledger: Ledger, changes: Changes, examples: Rows) -> Units:
@@ -282,16 +266,3 @@ def _places(ascending: Rows, rows: Rows) -> tuple[NDArray[np.intp], Mask]:
     is_there = at < ascending.size
     is_there[is_there] = ascending[at[is_there]] == rows[is_there]
     return at, is_there
-
-
-def _flags(
-    rows: Rows, action: NDArray[np.integer], cause: NDArray[np.int8], quality: Qualities
-) -> Flags:
-    return Flags(
-        Kind.CONSENSUS_ISSUE,
-        rows,
-        action.astype(np.int8),
-        cause,
-        quality.astype(np.float64),
-        np.full(rows.size, -1, np.int32),
-    )

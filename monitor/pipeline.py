@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monitor.changes import AnnotationWrites, MarkerWrites, Outcome, PredictionWrites
-    from monitor.consensus import Opinions
     from monitor.decode import Decoder
     from monitor.detectors.protocol import Flags
     from monitor.events import EventType, Records, Rejection
+    from monitor.opinions import Opinions
     from monitor.state import State
     from monitor.tables import Rows
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from consumers.board import Board
     from consumers.config import MetricsSettings
     from consumers.store import Arrival
-    from monitor.consensus import Opinions
+    from monitor.opinions import Opinions
     from monitor.pipeline import Step
     from monitor.state import State
 

@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 
     from monitor.annotators import Ratings
     from monitor.columns import Grow
-    from monitor.consensus import Opinions
     from monitor.events import Partition
+    from monitor.opinions import Opinions
     from monitor.pipeline import Step
     from monitor.state import Limits, State
+    from monitor.statistics.model_weight import Weights
 
 CHECKPOINT_BYTES = 40 << 20
 
@@ -202,9 +203,9 @@ class Store:
         if len(opinions):
             self._commit_apart(lambda txn_id: self._committer.publish(opinions, txn_id))
 
-    def rate(self, ratings: Ratings) -> None:
-        """Write how good each annotator is. Raises: StoreError, as `commit` does."""
-        self._commit_apart(lambda _: self._committer.rate(ratings))
+    def rate(self, ratings: Ratings, weights: Weights) -> None:
+        """Write how good annotators and model are. Raises: StoreError, as `commit` does."""
+        self._commit_apart(lambda _: self._committer.rate(ratings, weights))
 
     def _commit_apart(self, write: Callable[[int], None]) -> None:
         def transaction() -> None:

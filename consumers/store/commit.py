@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from consumers.ports import Position
     from consumers.store.tables import Tables
     from monitor.annotators import Ratings
-    from monitor.consensus import Opinions
     from monitor.events import Partition, Records
+    from monitor.opinions import Opinions
     from monitor.pipeline import Step
     from monitor.state import State
     from monitor.statistics.class_statistics import Counts
+    from monitor.statistics.model_weight import Weights
 
 
 _FEW = 256
@@ -201,10 +202,10 @@ class Committer:
         judged.write_opinions(self._tables, opinions)
         judged.write_flags(self._tables, (opinions.flags,), txn_id)
 
-    def rate(self, ratings: Ratings) -> None:
-        """How good each annotator is, inside a transaction of the caller."""
+    def rate(self, ratings: Ratings, weights: Weights) -> None:
+        """How good annotators and model are, inside a transaction of the caller."""
         self._remember_before()
-        judged.write_ratings(self._tables, ratings)
+        judged.write_ratings(self._tables, ratings, weights)
 
     def _write_stratum(self, number: int, state: State) -> None:
         """The classes and cells of a stratum that differ from what is stored."""

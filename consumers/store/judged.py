@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from consumers.store.tables import Tables
     from monitor.annotators import Ratings
-    from monitor.consensus import Opinions
     from monitor.detectors.protocol import Flags
+    from monitor.opinions import Opinions
+    from monitor.statistics.model_weight import Weights
     from monitor.tables import Rows
 
 _ACTIONS = pa.array([action.name.lower() for action in Action])
@@ -39,9 +40,11 @@ def write_flags(tables: Tables, changed: Iterable[Flags], txn_id: int) -> None:
         tables.insert("finding", finding_table(flags, txn_id))
 
 
-def write_ratings(tables: Tables, ratings: Ratings) -> None:
-    """How good each annotator is: all of them anew."""
+def write_ratings(tables: Tables, ratings: Ratings, weights: Weights) -> None:
+    """How good each annotator is, and how often the model counts: all anew."""
     tables.replace_all("annotator_rating", rating_table(ratings))
+    classes = np.arange(weights.size, dtype=np.int16)
+    tables.replace_all("class_weight", pa.table({"class": classes, "model_weight": weights}))
 
 
 def opinion_table(opinions: Opinions) -> pa.Table:

@@ -11,10 +11,11 @@ import numpy as np
 from consumers.errors import StoreError
 from consumers.store import statements as sql
 from monitor.classes import Authority, ClassList
-from monitor.consensus import Consensus, Judged
+from monitor.consensus import Consensus
 from monitor.detectors.protocol import Flags, Kind
 from monitor.events import Partition
 from monitor.names import Names
+from monitor.opinions import Judged
 from monitor.order import OrderKeys
 from monitor.restore import (
     AnnotationFacts,
@@ -110,6 +111,7 @@ def fill_opinions(db: duckdb.DuckDBPyConnection, state: State) -> Flags:
             columns["consensus_quality"],
         )
         parts.append(state.consensus.restore(state.ledger, judged))
+    state.consensus.restore_weights(_numpy(db, sql.MODEL_WEIGHTS)["model_weight"])
     return Flags.joined(Kind.CONSENSUS_ISSUE, parts)
 
 

@@ -67,9 +67,12 @@ def recompute(
     db.execute(sql.REMEMBER_FLAGS)
     for table in sql.DERIVED:
         db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own table names
-    opinions = state.consensus.sweep(state.ledger, 0, state.ledger.examples.size)
-    tables.insert("opinion", judged.opinion_table(opinions))
-    tables.insert("annotator_rating", judged.rating_table(rate(state.consensus.totals)))
+    consensus, example_count = state.consensus, state.ledger.examples.size
+    consensus.measure(state.ledger, 0, example_count)
+    consensus.weigh()
+    opinions = consensus.sweep(state.ledger, 0, example_count)
+    judged.write_opinions(tables, opinions)
+    judged.write_ratings(tables, rate(consensus.totals), consensus.model_weights)
     for each in (*flags, opinions.flags):
         tables.insert("flag", judged.flag_tables(each, txn_id)[1])
     for number, stratum in state.label_issues.strata.items():

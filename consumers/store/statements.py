@@ -33,6 +33,7 @@ SELECT stratum, class, annotation_count, self_confidence_sum, class_threshold,
 FROM store.class_statistics
 """
 JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
+MODEL_WEIGHTS = "SELECT model_weight FROM store.class_weight ORDER BY class"
 OPINIONS = "SELECT annotation, label_quality, consensus, consensus_quality FROM store.opinion"
 FLAG_SUMS = """
 SELECT kind, count(*), sum(annotation), sum(annotation::BIGINT * annotation) FROM store.flag GROUP BY kind
@@ -142,7 +143,7 @@ WHERE j.stratum = b.stratum AND j.given = b.given AND j.suggested = b.suggested
 DELETE_DEAD_LETTERS = """
 DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AND d.position = b.position
 """
-DERIVED = ("flag", "class_statistics", "joint", "opinion", "annotator_rating")
+DERIVED = ("flag", "class_statistics", "joint", "opinion", "annotator_rating", "class_weight")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""
 
 THRESHOLDS = "SELECT stratum, class, class_threshold FROM store.class_statistics"

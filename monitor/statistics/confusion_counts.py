@@ -34,7 +34,7 @@ IntT = TypeVar("IntT", bound=np.integer)
 DENSE_CLASSES_MAX = 50
 LOG_UNIT = float(1 << 36)
 """Logarithms are integers too, of this many parts: then their sums do not depend on the order."""
-OWN_PRIOR = 20.0
+OWN_PRIOR = 5.0
 """Labels like everybody's that each annotator begins with, for each class."""
 _CHUNK_CELLS = 1 << 18
 _DIAGONAL_PRIOR, _SPREAD_PRIOR = 20.0, 10.0

@@ -30,9 +30,15 @@ P_FLOOR = 1e-6
 """No model rules a class out altogether."""
 
 
-def model_logs(units: Units, model_weight: float = MODEL_WEIGHT) -> Logs:
-    """The model's part: model_weight · log p. Shape: (m, K). Unit: 1 / LOG_UNIT."""
-    return fixed(model_weight * np.log(np.maximum(units / UNIT, P_FLOOR)))
+def model_logs(units: Units, weight: float | NDArray[np.float64] = MODEL_WEIGHT) -> Logs:
+    """The model's part: weight · log p; the weight may be one for each class that the model favours.
+
+    Shape: units (m, K), weight (K,), result (m, K). Unit: 1 / LOG_UNIT.
+    """
+    logs = np.log(np.maximum(units / UNIT, P_FLOOR))
+    if isinstance(weight, np.ndarray):
+        return fixed(weight[units.argmax(axis=1), None] * logs)
+    return fixed(weight * logs)
 
 
 def add_labels(logs: Logs, example: NDArray[np.integer], label_logs: Logs) -> Logs:

@@ -8,10 +8,10 @@ import numpy as np
 
 from monitor.annotators import Ratings, rate
 from monitor.classes import ClassList
-from monitor.consensus import ISSUE_BELOW
 from monitor.detectors.protocol import Action, Kind
 from monitor.events import Records
 from monitor.identity import identify
+from monitor.opinions import ISSUE_BELOW
 from monitor.pipeline import step
 from monitor.state import State
 from monitor.statistics.confident_joint import NONE, Collision

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.consensus import Judged
 from monitor.detectors.protocol import Action
+from monitor.opinions import Judged
 from monitor.restore import (
     AnnotationFacts,
     ContentFacts,

@@ -6,9 +6,9 @@ import pytest
 from monitor import consensus
 from monitor.annotators import rate
 from monitor.changes import Cause
-from monitor.consensus import ISSUE_BELOW
 from monitor.detectors.protocol import Action
 from monitor.events import Event, EventType
+from monitor.opinions import ISSUE_BELOW
 from monitor.units import UNIT
 from tests.consensus_oracle import assert_published
 from tests.laws.line import Run

@@ -14,6 +14,8 @@ DROP TABLE shape;
 CREATE TABLE store.opinion (
     annotation INTEGER, label_quality FLOAT, consensus SMALLINT, consensus_quality FLOAT
 );
+-- How often the model counts where it finds this class most probable. Written anew with the next one.
+CREATE TABLE store.class_weight (class SMALLINT, model_weight DOUBLE);
 -- How good each annotator is. Written anew as a whole, now and then.
 CREATE TABLE store.annotator_rating (
     annotator INTEGER, annotation_count BIGINT, consensus_issue_count BIGINT, error_rate DOUBLE,

@@ -10,7 +10,7 @@ import pytest
 from cleanlab.rank import get_label_quality_scores
 from hypothesis import given, settings
 
-from monitor.consensus import ISSUE_BELOW
+from monitor.opinions import ISSUE_BELOW
 from tests.consensus_oracle import assert_published
 from tests.consumers.logs import CLASSES, Log, LogSource, feed
 from tests.consumers.stored import UNIT, opened, query, tamper
