@@ -122,7 +122,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collision: Literal["cleanlab", "paper"] | None = None
     """The suggested label where several classes are confident; default cleanlab. Shapes the store."""
     model_weight: Annotated[float, Meta(gt=0, le=100)] | None = None
-    """How often the model counts in the consensus, where labels do not tell; default 1.5. Shapes the store."""
+    """How often the model counts in the consensus where labels do not tell; default 1.5. Shapes the store."""
     tombstone_key: Literal["example_id", "annotation_id"] | None = None
     """What a Kafka tombstone deletes; default example_id. Shapes the store."""
     fields: dict[str, str] | None = None
