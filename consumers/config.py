@@ -52,6 +52,12 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where changes of flags are published to; unset: nowhere."""
     dead_letters_topic: Name | None = None
     """Where rejected records are published to; unset: nowhere."""
+    next_labels_topic: Name | None = None
+    """Where it is published what to label next, as long as that changes; unset: nowhere."""
+    next_labels_every_s: Annotated[float, Meta(gt=0)] = 60.0
+    """Seconds between looks whether that has changed."""
+    next_labels_max: Annotated[int, Meta(ge=1, le=5_000)] = 100
+    """Examples that are published at a time."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """What the listener speaks."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
@@ -273,16 +279,18 @@ def _check_values(settings: Settings) -> None:
 
 def _check_outputs(kafka: KafkaSettings) -> None:
     """What is published is never read back."""
-    for name in ("findings_topic", "dead_letters_topic"):
+    known: dict[str, str] = {}
+    for name in ("findings_topic", "dead_letters_topic", "next_labels_topic"):
         topic = getattr(kafka, name)
-        if topic is not None and topic in kafka.topics:
+        if topic is None:
+            continue
+        if topic in kafka.topics:
             raise UsageError(
                 f"kafka.{name}: {topic} is read too, so what is published would come back; name another topic"
             )
-    if kafka.findings_topic is not None and kafka.findings_topic == kafka.dead_letters_topic:
-        raise UsageError(
-            f"kafka.dead_letters_topic: {kafka.dead_letters_topic} is the findings_topic; name another topic"
-        )
+        if topic in known:
+            raise UsageError(f"kafka.{name}: {topic} is the {known[topic]}; name another topic")
+        known[topic] = name
 
 
 def _known(name: str, names: Iterable[str], where: str) -> None:

@@ -11,11 +11,13 @@ import time
 from typing import TYPE_CHECKING
 
 from consumers import crash
+from consumers.ports import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from consumers.ports import Publisher, Stream
+    from consumers.ports import Publisher
+    from consumers.ranking import Ranking
     from consumers.store import Store
 
 DRAIN_S = 5.0
@@ -29,9 +31,15 @@ log = logging.getLogger(__name__)
 class Outlet:
     """The output topics of a run. Use `open` once, then `publish` again and again, then `drain`."""
 
-    def __init__(self, store: Store, publishers: Mapping[Stream, Publisher]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        publishers: Mapping[Stream, Publisher],
+        ranking: Ranking | None = None,
+    ) -> None:
         self._store, self._outbox = store, store.outbox
         self._publishers = publishers
+        self._ranking = ranking
         self._sent: set[Stream] = set()
         # The transaction up to which all of a stream is published.
         self._done = dict.fromkeys(publishers, -1)
@@ -45,6 +53,8 @@ class Outlet:
         for publisher in self._publishers.values():
             publisher.open()
         self._outbox.begin(self._publishers, self._store.txn_id + 1)
+        if self._ranking:
+            self._ranking.open()
 
     def publish(self, *, is_idle: bool) -> None:
         """Take note of what was acknowledged, and send what comes next. Never waits. Raises: StoreError."""
@@ -56,6 +66,8 @@ class Outlet:
             self._rests_until = now + REST * (now - started)
         if is_idle:
             self._outbox.save()
+        if self._ranking:
+            self._ranking.publish()
 
     def drain(self, is_stopping: Callable[[], bool]) -> None:
         """Publish the rest: as long as it goes on, or for a few seconds where the run is to stop.
@@ -73,7 +85,9 @@ class Outlet:
         self._outbox.save()
         for stream, publisher in self._publishers.items():
             if not publisher.is_done():
-                log.warning("not all %s could be published; the next run sends the rest", stream)
+                _tell_rest(stream)
+        if self._ranking and self._ranking.is_behind():
+            _tell_rest(Stream.NEXT_LABELS)
 
     def _collect(self) -> bool:
         """Whether a page was acknowledged."""
@@ -98,4 +112,10 @@ class Outlet:
                 self._done[stream] = txn_id
 
     def _is_behind(self) -> bool:
-        return any(done != self._store.txn_id for done in self._done.values())
+        # What is left of the findings must not wait for the ranking, nor that for them.
+        is_ranking = self._ranking is not None and self._ranking.is_behind()
+        return is_ranking or any(done != self._store.txn_id for done in self._done.values())
+
+
+def _tell_rest(stream: Stream) -> None:
+    log.warning("not all %s could be published; the next run sends the rest", stream)

@@ -73,6 +73,7 @@ class Stream(StrEnum):
 
     FINDINGS = "findings"
     DEAD_LETTERS = "dead_letters"
+    NEXT_LABELS = "next_labels"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ MODULES: Final = {
     "feed": ("replay", "validate", "check-config", "rebuild"),
     "demo": ("demo",),
     "follow": ("run",),
-    "ask": ("sql", "flags", "explain", "export"),
+    "ask": ("sql", "flags", "next", "explain", "export"),
     "health": ("health",),
     "letters": ("dead-letters",),
     "snapshot": ("snapshot",),

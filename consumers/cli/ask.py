@@ -19,6 +19,14 @@ FROM {view} WHERE {where} ORDER BY label_score, annotation_id LIMIT ?
 """
 _FLAG_COUNT = "SELECT count(*) FROM {view} WHERE {where}"
 
+_NEXT = """
+SELECT example_id, consensus_label, consensus_quality, annotation_count, is_disputed,
+    active_learning_score, model_version
+FROM next_labels WHERE {where} LIMIT ?
+"""
+_NEXT_COUNT = "SELECT count(*) FROM next_labels WHERE {where}"
+_NEXT_ROWS = 20
+
 store_option = click.option(
     "--store", metavar="PATH", help="The database; labelwatch.duckdb by default."
 )
@@ -78,6 +86,39 @@ def flags(
         tell(f"{len(found.rows):,} of {count:,} {name}; see more with --limit")
 
 
+@click.command("next")
+@store_option
+@url_option
+@format_option
+@click.option(
+    "--unlabelled/--labelled",
+    "is_unlabelled",
+    default=None,
+    help="Only examples without a label, or only those that have one.",
+)
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=_NEXT_ROWS, show_default=True, help="Rows."
+)
+def next_labels(
+    store: str | None,
+    url: str | None,
+    style: str | None,
+    limit: int,
+    *,
+    is_unlabelled: bool | None,
+) -> None:
+    """List the examples where one more label would tell most, these first."""
+    where = {None: "true", True: "annotation_count = 0", False: "annotation_count > 0"}[
+        is_unlabelled
+    ]
+    with open_reader(store, url) as reader:
+        found = reader.query(_NEXT.format(where=where), [limit])
+        count = reader.query(_NEXT_COUNT.format(where=where)).rows[0][0]
+    show(found, style)
+    if count > len(found.rows):
+        tell(f"{len(found.rows):,} of {count:,} examples; see more with --limit")
+
+
 @click.command()
 @click.argument("example_id")
 @store_option
@@ -105,4 +146,4 @@ def export(what: str, path: str, store: str | None, url: str | None) -> None:
         tell(f"{export_to(reader, what, Path(path)):,} annotations written to {path}")
 
 
-COMMANDS: tuple[click.Command, ...] = (sql, flags, explain, export)
+COMMANDS: tuple[click.Command, ...] = (sql, flags, next_labels, explain, export)

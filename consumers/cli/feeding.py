@@ -23,6 +23,8 @@ from consumers.loop import Breaker
 from consumers.loop import run as run_loop
 from consumers.merged import Merged
 from consumers.outlet import Outlet
+from consumers.ports import Stream
+from consumers.ranking import Ranking
 from consumers.store.inbox_source import InboxSource
 from consumers.wiring import open_line
 
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
     from consumers.loop import Line, Totals
     from consumers.metrics import Metrics
     from consumers.observing import Observer
-    from consumers.ports import Publisher, Source, Stream
+    from consumers.ports import Publisher, Source
+    from consumers.store import Store
 
 config_option = click.option(
     "--config", metavar="FILE", help="Settings; labelwatch.toml where it exists."
@@ -113,7 +116,7 @@ def feed(
             (display or _Progress)(line) as progress,
         ):
             breaker = Breaker(is_armed=not keep_going)
-            outlet = Outlet(line.store, publishers) if publishers else None
+            outlet = _outlet(line.store, publishers, settings) if publishers else None
             line = replace(line, board=board, outlet=outlet, observer=metrics)  # noqa: PLW2901 - now it tells
             merged = Merged(source, InboxSource(line.store.inbox))
             parity = _Parity(line, settings, metrics)
@@ -132,6 +135,15 @@ def feed(
         for publisher in publishers.values():
             publisher.close()
     return totals
+
+
+def _outlet(store: Store, publishers: Mapping[Stream, Publisher], settings: Settings) -> Outlet:
+    logs = dict(publishers)
+    ranked, kafka = logs.pop(Stream.NEXT_LABELS, None), settings.kafka
+    if ranked is None:
+        return Outlet(store, logs)
+    every_s, rows_max = kafka.next_labels_every_s, kafka.next_labels_max
+    return Outlet(store, logs, Ranking(store, ranked, every_s, rows_max))
 
 
 def _metrics(settings: Settings, board: Board) -> Metrics:

@@ -63,6 +63,7 @@ def topic_publishers(settings: Settings) -> dict[Stream, Publisher]:
     topics = {
         Stream.FINDINGS: kafka.findings_topic,
         Stream.DEAD_LETTERS: kafka.dead_letters_topic,
+        Stream.NEXT_LABELS: kafka.next_labels_topic,
     }
     return {
         stream: _publisher(kafka, topic, stream)

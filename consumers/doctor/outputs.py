@@ -18,6 +18,7 @@ def check_outputs(settings: KafkaSettings) -> list[Check]:
     named = {
         "kafka.findings_topic": settings.findings_topic,
         "kafka.dead_letters_topic": settings.dead_letters_topic,
+        "kafka.next_labels_topic": settings.next_labels_topic,
     }
     return [_check(settings, topic, setting) for setting, topic in named.items() if topic]
 

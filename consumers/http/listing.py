@@ -1,4 +1,4 @@
-"""GET /api/label-issues, classes, duplicates, offsets and dead-letters, a page at a time."""
+"""GET /api/label-issues and the other lists, a page at a time."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def page_of(gate: Gate, name: str, listed: Listed, asked: dict[str, str]) -> Pag
         for title, column in listed.columns.items()
     )
     found = gate.ask_own(
-        f"SELECT ({keys}) AS key, {listed.numbers or shown} FROM {listed.view} "  # noqa: S608 - our own names
+        f"SELECT row({keys}) AS key, {listed.numbers or shown} FROM {listed.view} "  # noqa: S608 - our own names
         f"WHERE {where} ORDER BY {_order(listed)} LIMIT {limit + 1}",
         values,
     ).rows
@@ -81,7 +81,8 @@ def _conditions(name: str, listed: Listed, asked: dict[str, str]) -> tuple[str, 
     for parameter, column in listed.filters.items():
         if parameter in asked:
             conditions.append(f"{_comparable(listed, column)} = ?")
-            values.append(asked[parameter])
+            kind = listed.columns[column].kind
+            values.append(parameters.value_of(parameter, asked[parameter], kind))
     if "next" in asked:
         types = [_TYPES[listed.columns[column].kind] for column in listed.key]
         values += parameters.of_cursor(name, asked["next"], types)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from consumers.store.statements import ISSUE_KEYS
@@ -46,6 +46,8 @@ _ID = Column("string", "The example.")
 _VERSION = Column(
     "string", "The model that judges it; null where predictions name none.", is_nullable=True
 )
+
+_SCORE = Column("number", "The lower, the more another label would tell.", is_nullable=True)
 
 LISTS: Final[Mapping[str, Listed]] = {
     "label-issues": Listed(
@@ -113,6 +115,48 @@ LISTS: Final[Mapping[str, Listed]] = {
         },
         ("set_id", "kind", "example_id"),
         {"set_id": "set_id", "kind": "kind", "example_id": "example_id"},
+    ),
+    "examples": Listed(
+        "examples",
+        "Labelled examples with what their label is, by id.",
+        {
+            "example_id": _ID,
+            "consensus_label": Column(
+                "string", "The most probable label, by the model and everybody.", is_nullable=True
+            ),
+            "consensus_quality": Column("number", "Its probability.", is_nullable=True),
+            "annotation_count": Column("integer", "How many labels it has."),
+            "is_disputed": Column("boolean", "Whether they differ."),
+            "active_learning_score": _SCORE,
+            "model_version": _VERSION,
+        },
+        ("example_id",),
+        {
+            "consensus_label": "consensus_label",
+            "is_disputed": "is_disputed",
+            "model_version": "model_version",
+            "example_id": "example_id",
+        },
+    ),
+    "next": Listed(
+        "store.candidate",
+        "Examples, labelled or not, where one more label would tell most: these first.",
+        {
+            "example_id": _ID,
+            "active_learning_score": replace(_SCORE, is_nullable=False),
+            "consensus_label": Column("string", "The most probable label."),
+            "consensus_quality": Column("number", "Its probability."),
+            "annotation_count": Column("integer", "How many labels it has; 0 where none."),
+            "is_disputed": Column("boolean", "Whether they differ."),
+            "model_version": _VERSION,
+        },
+        ("active_learning_score", "example_id"),
+        {
+            "annotation_count": "annotation_count",
+            "consensus_label": "consensus_label",
+            "is_disputed": "is_disputed",
+            "model_version": "model_version",
+        },
     ),
     "offsets": Listed(
         "offsets",

@@ -29,6 +29,14 @@ def operations() -> dict[tuple[str, str], Json]:
     return _PROBES | _lists() | _health() | _OTHERS | POSTED
 
 
+_WHOLE: Final[Json] = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
+_FILTERS: Final[dict[str, Json]] = {
+    "string": NAME,
+    "boolean": {"type": "boolean"},
+    "integer": _WHOLE,
+}
+
+
 def _schema(column: Column) -> Json:
     is_time = column.kind == "timestamp"
     kind = "string" if is_time else column.kind
@@ -72,9 +80,10 @@ def _row(listed: Listed) -> Json:
 
 
 def _parameters(listed: Listed) -> tuple[Json, ...]:
+    filtered = {name: listed.columns[column] for name, column in listed.filters.items()}
     filters = (
-        query(name, f"Only this. {listed.columns[column].about}", {"type": "string"})
-        for name, column in listed.filters.items()
+        query(name, f"Only this. {column.about}", _FILTERS[column.kind])
+        for name, column in filtered.items()
     )
     about = f"Rows of a page; {ROWS_MAX:,} at the most, whatever is asked for."
     limit = {"type": "integer", "minimum": 1, "maximum": 10**18 - 1, "default": ROWS}
@@ -165,7 +174,7 @@ _JUDGED = record(
     },
 )
 _FINDING: Json = {
-    "kind": {"enum": ["label_issue", "exact_duplicate", "conflicting_labels"]},
+    "kind": {"enum": ["label_issue", "consensus_issue", "exact_duplicate", "conflicting_labels"]},
     "action": {"enum": ["raised", "changed", "cleared"]},
     "cause": {"enum": ["annotation", "threshold", "relabel", "deletion", "prediction"]},
     "score": NUMBER,

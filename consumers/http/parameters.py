@@ -48,6 +48,19 @@ def whole_number(name: str, text: str) -> int:
     return int(text)
 
 
+def value_of(name: str, text: str, kind: str) -> str | int | bool:
+    """What a filter of this kind compares with. Raises: Refused."""
+    if kind == "integer":
+        return whole_number(name, text)
+    if kind == "boolean":
+        if text not in ("true", "false"):
+            raise Refused(
+                400, f"{name}: {text[:_TEXT_MAX]!r} is neither true nor false", "write one of them"
+            )
+        return text == "true"
+    return text
+
+
 def row_limit(parameters: Mapping[str, str]) -> int:
     """How many rows to answer, never more than there may be. Raises: Refused."""
     limit = whole_number("limit", parameters.get("limit", str(ROWS)))

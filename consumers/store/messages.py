@@ -1,4 +1,4 @@
-"""Findings and dead letters as messages of output topics. Pure."""
+"""Findings, dead letters and what to label next as messages of output topics. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import msgspec
 from consumers.ports import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consumers.store.letters import Letter
 
 VALUE_BYTES_MAX = 900_000
@@ -27,6 +29,19 @@ def finding_message(row: dict[str, Any]) -> Message:
         msgspec.json.encode(columns),
         [("labelwatch.finding_id", row["finding_id"].encode())],
     )
+
+
+def next_messages(rows: Sequence[dict[str, Any]], txn_id: int) -> list[Message]:
+    """The first rows of the view `next_labels`, as JSON under their examples' ids."""
+    return [_next_message(rank, len(rows), row, txn_id) for rank, row in enumerate(rows, 1)]
+
+
+def _next_message(rank: int, count: int, row: dict[str, Any], txn_id: int) -> Message:
+    key = row["example_id"].encode()
+    request_id = hashlib.sha256(b"%d %s" % (txn_id, key)).hexdigest()[:32]
+    said = {"request_id": request_id, "rank": rank, "count": count, **row, "txn_id": txn_id}
+    headers = [("labelwatch.request_id", request_id.encode())]
+    return Message(key, msgspec.json.encode(said), headers)
 
 
 def letter_message(letter: Letter) -> Message:

@@ -32,9 +32,12 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 5_000
 BYTES_MAX = 16 << 20
+RANGE = 1 << 18
+"""Examples that are ranked at a time, because to rank all at once would need memory for all."""
 _NO_END = 2**63 - 1
 
 _TABLES = {Stream.FINDINGS: "published_finding", Stream.DEAD_LETTERS: "published_dead_letter"}
+"""What goes on from a cursor. What to label next does not: it is what it is now."""
 _BEFORE: dict[Stream, Cursor] = {Stream.FINDINGS: ("", -1), Stream.DEAD_LETTERS: (-1, -1)}
 _COLUMNS = {
     Stream.FINDINGS: (("txn_id", pa.int64()), ("kind", pa.string()), ("annotation", pa.int32())),
@@ -77,6 +80,13 @@ class Outbox:
         messages, end = self._access.first(lambda: read(self._cursors[stream]))
         self._ends[stream] = end
         return messages
+
+    def ranking(self, rows_max: int) -> tuple[list[dict[str, Any]], int]:
+        """The first rows of the view `next_labels`, and the transaction that they are as of.
+
+        Raises: StoreError.
+        """
+        return self._access.first(lambda: self._ranking(rows_max))
 
     def advance(self, stream: Stream) -> None:
         """The page that was read last is published."""
@@ -129,6 +139,17 @@ class Outbox:
         if rows:
             cursor = tuple(rows[-1][name] for name in ("txn_id", "kind", "annotation"))
         return [finding_message(row) for row in rows], cursor
+
+    def _ranking(self, rows_max: int) -> tuple[list[dict[str, Any]], int]:
+        ((last, txn_id),) = self._db.execute(sql.NEXT_ENDS).fetchall()
+        rows: list[dict[str, Any]] = []
+        for first in range(0, last + 1, RANGE):
+            found = self._db.execute(sql.NEXT, [first, first + RANGE - 1, rows_max])
+            columns = [column[0] for column in found.description or []]
+            rows += [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+            rows.sort(key=lambda row: (row["active_learning_score"], row["example_id"].encode()))
+            del rows[rows_max:]
+        return rows, txn_id
 
     def _letters(self, cursor: Cursor) -> tuple[list[Message], Cursor]:
         txn_id, source, position = cursor

@@ -83,6 +83,16 @@ ORDER BY f.txn_id, f.kind, f.annotation
 """
 """A page of the view `findings`, in the order of publishing. The view itself would join before it limits."""
 
+NEXT_ENDS = """
+SELECT (SELECT coalesce(max(example), -1) FROM store.example),
+    (SELECT coalesce(max(txn_id), 0) FROM store.txn)
+"""
+NEXT = """
+SELECT * EXCLUDE (example) FROM store.candidate WHERE example BETWEEN ? AND ?
+ORDER BY active_learning_score, example_id LIMIT ?
+"""
+"""The first rows of the view `next_labels`, among some of the examples."""
+
 INBOX_ENDS = """
 SELECT coalesce(s.next_offset, 0), greatest(coalesce(s.next_offset, 0),
         coalesce((SELECT max(seq) FROM store.inbox), -1) + 1,

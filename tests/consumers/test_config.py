@@ -175,6 +175,14 @@ def test_a_misspelt_setting_is_named(name):
             {"kafka": {"findings_topic": "t", "dead_letters_topic": "t"}},
             ("kafka.dead_letters_topic: t is the findings_topic", "name another topic"),
         ),
+        (
+            {"kafka": {"findings_topic": "t", "next_labels_topic": "t"}},
+            ("kafka.next_labels_topic: t is the findings_topic", "name another topic"),
+        ),
+        (
+            {"kafka": {"next_labels_every_s": 0}},
+            ("kafka.next_labels_every_s: ",),
+        ),
         ({"store": "\udcff"}, ("store: ", "UTF-8")),
         ({"classes": ["\udcff", "b"]}, ("classes: ", "UTF-8")),
     ],

@@ -11,12 +11,13 @@ FINDING_COLUMNS = "finding_id, kind, action, cause, annotation_id, score, txn_id
 
 
 class Outputs:
-    """Two output topics, and the settings that name them."""
+    """Output topics, and the settings that name two of them."""
 
     def __init__(self, broker, *, partitions=1, **configs):
         self._broker = broker
         self.findings_topic = broker.create(partitions=partitions)
         self.letters_topic = broker.create(**configs)
+        self.next_topic = broker.create(partitions=partitions)
         self.settings = {
             "KAFKA__FINDINGS_TOPIC": self.findings_topic,
             "KAFKA__DEAD_LETTERS_TOPIC": self.letters_topic,
@@ -26,6 +27,16 @@ class Outputs:
         """The findings in the topic, in order: the key, what the header says, and the columns."""
         records = self._broker.read(self.findings_topic)
         return [(r.key, dict(r.headers), json.loads(r.value)) for r in records]
+
+    def rankings(self):
+        """What the topic of the next labels holds: by transaction, the rows by their rank."""
+        found = {}
+        for record in self._broker.read(self.next_topic):
+            each = json.loads(record.value)
+            assert record.key == each["example_id"].encode()
+            assert dict(record.headers)["labelwatch.request_id"] == each["request_id"].encode()
+            found.setdefault(each["txn_id"], {})[each["rank"]] = each
+        return found
 
     def letters(self):
         """The dead letters in the topic, in order: the key, the headers as text, the value."""

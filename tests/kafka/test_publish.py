@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import signal
 from itertools import pairwise
 
@@ -174,7 +175,64 @@ def test_findings_are_sent_while_the_run_goes_on(broker, topic, outputs, tmp_pat
         assert finish(process).exit_code == 0
 
 
-@pytest.mark.parametrize("name", ["findings", "dead_letters"])
+def test_what_to_label_next_is_published(broker, topic, outputs, tmp_path):
+    """A run that ends has sent the head of the ranking; without news it is repeated under its ids."""
+    unsure = [unlabelled(i, 0.34 + i / 100) for i in range(8)]
+    broker.produce(topic, [*ordinary(), *unsure])
+    settings = {"KAFKA__NEXT_LABELS_TOPIC": outputs.next_topic, "KAFKA__NEXT_LABELS_MAX": 5}
+    for _ in range(2):
+        assert follow(broker, topic, cwd=tmp_path, settings=settings).exit_code == 0
+        last = max(rankings := outputs.rankings())
+        rows = query(tmp_path / STORE, "SELECT example_id FROM next_labels LIMIT 5")
+        assert [(rankings[last][i]["example_id"],) for i in range(1, 6)] == rows
+        assert rows[0] == ("u0",)
+    assert len(rankings) == 1
+    ids = {each["request_id"] for each in rankings[last].values()}
+    assert len(ids) == 5
+    assert broker.end(outputs.next_topic) == 10
+    broker.produce(topic, [annotation_of("u0"), annotation_of("u0", annotator="bob")])
+    assert follow(broker, topic, cwd=tmp_path, settings=settings).exit_code == 0
+    rankings = outputs.rankings()
+    assert rankings[max(rankings)][1]["example_id"] == "u1"
+    assert not ids & {each["request_id"] for each in rankings[max(rankings)].values()}
+
+
+def test_the_ranking_is_sent_while_the_run_goes_on(broker, topic, outputs, tmp_path):
+    """What changes is in its topic when its time has come."""
+    broker.produce(topic, [*ordinary(), unlabelled(0, 0.34)])
+    settings = {
+        "KAFKA__NEXT_LABELS_TOPIC": outputs.next_topic,
+        "KAFKA__NEXT_LABELS_EVERY_S": 0.1,
+        "KAFKA__NEXT_LABELS_MAX": 1,
+    }
+    with follow_on(broker, topic, cwd=tmp_path, settings=settings) as process:
+        wait_for(lambda: first_of(outputs) == "u0")
+        broker.produce(topic, [annotation_of("u0"), unlabelled(1, 0.4)])
+        wait_for(lambda: first_of(outputs) == "u1")
+        process.send_signal(signal.SIGTERM)
+        assert finish(process).exit_code == 0
+
+
+def first_of(outputs):
+    """The most urgent example of the last ranking that was sent."""
+    rankings = outputs.rankings()
+    return rankings and rankings[max(rankings)][1]["example_id"]
+
+
+def unlabelled(number, p):
+    """What the model says of an example that nobody labelled."""
+    rest = (1 - p) / 2
+    probs = {"a": p, "b": rest, "c": rest}
+    event = {"type": "prediction", "example_id": f"u{number}", "pred_probs": probs}
+    return json.dumps(event).encode()
+
+
+def annotation_of(example_id, annotator="ann"):
+    """A label of it."""
+    return json.dumps({"example_id": example_id, "label": "a", "annotator": annotator}).encode()
+
+
+@pytest.mark.parametrize("name", ["findings", "dead_letters", "next_labels"])
 def test_a_missing_output_topic(name, broker, topic, tmp_path, monkeypatch):
     """An output topic that does not exist ends a run with 4, and names the setting."""
     monkeypatch.setattr(publisher, "TOPIC_MS", 1_000)

@@ -30,6 +30,31 @@ def test_it_shows_what_there_is(busy, visit):
     assert visitor.is_at_ease()
 
 
+def test_what_to_label_next_is_shown(busy, visit):
+    """The most urgent examples, with their pictures, what they may be and how sure that is."""
+    visitor = visit(busy)
+    visitor.go()
+    ids = [row["example_id"] for row in busy.get("/api/next?limit=8").json["rows"]]
+    assert visitor.page.locator("#next li a[href^='/explain']").all_inner_texts() == ids
+    assert visitor.page.locator("#next .picture").count() > 4
+    assert "% sure, 1 label" in visitor.text("#next li")
+    visitor.page.locator("#next li a[href^='/explain']").first.click()
+    assert ids[0] in visitor.text("h1")
+    assert visitor.is_at_ease()
+
+
+def test_an_unlabelled_example_may_come_next(monitor, visit):
+    """What nobody labelled is said to have no label."""
+    visitor = visit(monitor)
+    visitor.go()
+    assert "No example has a prediction yet" in visitor.text("#next")
+    visitor.wait_for("#connection", "Live")
+    probs = {"cat": 0.4, "dog": 0.3, "cow": 0.3}
+    monitor.send(*lines(), {"type": "prediction", "example_id": "u", "pred_probs": probs})
+    visitor.wait_for("#next li", "no label yet")
+    assert visitor.text("#next li").startswith("u cat?")
+
+
 def test_pages_and_filters(busy, visit):
     """Links lead through all issues without repeats, and keep the filter."""
     visitor = visit(busy)

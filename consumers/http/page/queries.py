@@ -116,6 +116,29 @@ LEFT JOIN store.class g ON g.class = a.given
 ORDER BY l.txn_id DESC, l.annotation DESC
 """  # noqa: S608 - our own numbers
 
+SHORT_URI: Final = (
+    # Half a picture is none, and an address with an ellipsis is no picture's.
+    f"CASE WHEN length(uri) <= {PICTURE_MAX} THEN uri ELSE left(uri, {NAME_MAX}) || '…' END"
+)
+NEXT: Final = f"""
+WITH next AS MATERIALIZED (
+    SELECT example, left(example_id, {NAME_MAX}) AS example_id, left(consensus_label, {NAME_MAX}) AS label,
+        consensus_quality, annotation_count, is_disputed, active_learning_score AS score
+    FROM store.candidate c ORDER BY c.active_learning_score, c.example_id LIMIT $rows_max
+),
+content AS (
+    SELECT a.example, arg_min(left(d.text, {NAME_MAX}), d.annotation) AS text,
+        arg_min({SHORT_URI}, d.annotation) AS uri
+    FROM next JOIN store.annotation a USING (example)
+    ANTI JOIN store.retracted r USING (annotation)
+    JOIN store.annotation_detail d USING (annotation)
+    WHERE a.given >= 0
+    GROUP BY a.example
+)
+SELECT n.*, c.text, c.uri FROM next n LEFT JOIN content c USING (example) ORDER BY n.score, n.example_id
+"""  # noqa: S608 - our own numbers
+"""What to label next, with the text and the picture or link of the first label that has them."""
+
 DUPLICATES: Final = f"""
 SELECT set_id, bool_or(kind = 'conflicting_labels') AS is_conflicting,
     count(DISTINCT example_id) AS example_count,

@@ -36,8 +36,7 @@ def _cut(name: str) -> str:
 _LISTED = LISTS["label-issues"]
 _SQL: Final = {
     "metadata": "NULL",
-    # Half a picture is none, and an address with an ellipsis is no picture's.
-    "uri": f"CASE WHEN length(uri) <= {queries.PICTURE_MAX} THEN uri ELSE {_cut('uri')} || '…' END",
+    "uri": queries.SHORT_URI,
 }
 ISSUES: Final = replace(
     _LISTED,
@@ -65,6 +64,7 @@ class Overview:
     confusions: list[Row]
     rates: drawing.Rates
     latest: list[Row]
+    to_label: list[Row]
     duplicates: list[Row]
     reasons: list[Row]
     letters: list[Row]
@@ -118,6 +118,7 @@ def read(gate: Gate, asked: dict[str, str]) -> Overview:
         confusions=confusions,
         rates=_rates(gate),
         latest=_rows(gate, queries.LATEST, rows_max=ROWS_MAX),
+        to_label=_rows(gate, queries.NEXT, rows_max=ROWS_MAX),
         duplicates=_rows(gate, queries.DUPLICATES, rows_max=ROWS_MAX),
         reasons=_rows(gate, queries.REASONS, rows_max=ROWS_MAX),
         letters=_rows(gate, queries.LETTERS, rows_max=LETTERS_MAX),

@@ -217,11 +217,32 @@ def test_flags_are_limited_where_people_read(filled):
     assert (len(whole.out.splitlines()), whole.err) == (count + 1, "")
 
 
+def test_next_is_the_head_of_the_ranking(filled):
+    """`next` lists the first examples of next_labels, all of them or those with or without a label."""
+    view = "SELECT example_id, annotation_count FROM next_labels WHERE {} LIMIT {}"
+    for flags, where in (
+        ((), "true"),
+        (("--unlabelled",), "annotation_count = 0"),
+        (("--labelled",), "annotation_count > 0"),
+    ):
+        for limit, options in ((20, ()), (3, ("--limit", "3")), (1_000, ("--limit", "1000"))):
+            ended = ask(filled, "next", *flags, *options, "--format", "json")
+            found = [(row["example_id"], row["annotation_count"]) for row in json.loads(ended.out)]
+            assert found == query(filled, view.format(where, limit))
+            assert bool(found)
+            (count,) = query(filled, f"SELECT count(*) FROM next_labels WHERE {where}")[0]
+            told = f"{limit} of {count} examples; see more with --limit\n"
+            assert ended.err == (told if count > limit else "")
+    assert ask(filled, "next").out.startswith("example_id,consensus_label,consensus_quality,")
+
+
 @pytest.mark.parametrize(
     "args",
     [
         ("flags", "--limit", "-1"),
         ("flags", "--format", "xml"),
+        ("next", "--limit", "-1"),
+        ("next", "nobody"),
         ("sql",),
         ("explain",),
         ("export", "everything", "--to", "x.csv"),
@@ -247,8 +268,8 @@ def test_wrong_usage(args, tmp_path):
 @pytest.mark.parametrize(
     "command",
     [
-        *("replay", "sql", "flags", "explain", "export", "validate", "rebuild", "check-config"),
-        *("demo", "dead-letters", "dead-letters list", "dead-letters redrive"),
+        *("replay", "sql", "flags", "next", "explain", "export", "validate", "rebuild"),
+        *("check-config", "demo", "dead-letters", "dead-letters list", "dead-letters redrive"),
     ],
 )
 def test_every_command_has_help(command, tmp_path):

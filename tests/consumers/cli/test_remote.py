@@ -28,6 +28,7 @@ COMMANDS = (
     ("dead-letters", "list", "--format", "json", "--reason", "malformed_json"),
     ("health",),
     ("health", "--format", "json"),
+    ("next", "--unlabelled", "--format", "json"),
     ("sql", "SELEC"),
     ("sql", "DROP VIEW annotations"),
     ("sql", "SELECT nope FROM annotations"),
@@ -76,9 +77,9 @@ def test_before_during_and_after(filled):
     """The same command prints the same bytes, whoever holds the store."""
     ((example_id,),) = query(filled, "SELECT example_id FROM label_issues LIMIT 1")
     before = ask_all(filled, example_id)
-    assert [each.exit_code for each in before[:11]] == [0] * 11
-    assert [each.exit_code for each in before[11:14]] == [2] * 3
-    assert [each.exit_code for each in before[14:16]] == [0] * 2
+    assert [each.exit_code for each in before[:12]] == [0] * 12
+    assert [each.exit_code for each in before[12:15]] == [2] * 3
+    assert [each.exit_code for each in before[15:17]] == [0] * 2
     with held(filled):
         assert ask_all(filled, example_id) == before
     assert ask_all(filled, example_id) == before

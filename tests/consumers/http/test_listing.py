@@ -14,6 +14,7 @@ from consumers.values import plain
 from tests.consumers.http.web import Monitor
 from tests.consumers.stored import query
 
+VIEWS = {"next": "next_labels"}
 # A page of each list, as small as to need several.
 LIMIT = 3
 
@@ -51,10 +52,15 @@ def test_pages_are_the_view(shown, read, name):
     """Page after page, a list is its view: every row, once, with the same values."""
     listed = LISTS[name]
     columns = ", ".join(column.sql or key for key, column in listed.columns.items())
-    rows = query(read, f"SELECT {columns} FROM {name.replace('-', '_')}")
+    rows = query(read, f"SELECT {columns} FROM {view_of(name)}")
     expected = [dict(zip(listed.columns, map(plain, row), strict=True)) for row in rows]
     assert len(expected) > LIMIT or name == "offsets"
     assert in_order(shown[name]) == in_order(expected)
+
+
+def view_of(name):
+    """The view that a list is."""
+    return VIEWS.get(name, name.replace("-", "_"))
 
 
 def in_order(rows):
@@ -66,6 +72,12 @@ def test_label_issues_come_most_suspect_first(shown, read):
     """Label issues are in the order of the view."""
     rows = query(read, "SELECT annotation_id FROM label_issues")
     assert [(row["annotation_id"],) for row in shown["label-issues"]] == rows
+
+
+def test_what_to_label_next_comes_first(shown, read):
+    """The list is in the order of the view."""
+    rows = query(read, "SELECT example_id FROM next_labels")
+    assert [(row["example_id"],) for row in shown["next"]] == rows
 
 
 WILD = "a'b\"c\n<script>alert(1)</script>,\r\x1f é\u2028"
@@ -116,6 +128,31 @@ def test_filters_select(wild):
         rows = wild.get(f"/api/label-issues?{name}={quote(value)}").json["rows"]
         assert len(rows) == count, (name, value)
     assert len(wild.get("/api/classes?model_version=").json["rows"]) == 2
+
+
+def test_filters_by_number_and_by_truth(wild):
+    """Numbers and truth values select, too."""
+    wild.send(
+        {"example_id": "m0", "label": WILD, "annotator": "cai"},
+        {"type": "prediction", "example_id": "u", "pred_probs": {WILD: 0.5, "b": 0.5}},
+        {"example_id": "m1", "label": "b", "annotator": "cai"},
+    )
+    wild.settle()
+    for path, asked, ids in (
+        ("examples", "is_disputed=true", ["m1"]),
+        ("examples", f"is_disputed=true&consensus_label={quote('b')}", []),
+        ("next", "annotation_count=0", ["u"]),
+        ("next", "annotation_count=2&is_disputed=false", ["m0"]),
+    ):
+        rows = wild.get(f"/api/{path}?{asked}").json["rows"]
+        assert [row["example_id"] for row in rows] == ids, asked
+    for asked, hint in (
+        ("is_disputed=yes", "write one of them"),
+        ("annotation_count=x", "digits"),
+    ):
+        answer = wild.get(f"/api/next?{asked}")
+        assert answer.status == 400
+        assert hint in answer.fault["hint"]
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -68,7 +68,7 @@ def test_pages_of_letters_are_bounded(bytes_max, begun, monkeypatch):
 
 def test_a_stream_begins_with_the_next_commit(filled):
     """What was there before a stream is published for the first time is not part of it."""
-    for stream in Stream:
+    for stream in (Stream.FINDINGS, Stream.DEAD_LETTERS):
         assert publish(filled, stream) == []
     store = Store.open(filled, "test")
     assert cursor_of(store) == store.txn_id + 1
