@@ -24,6 +24,9 @@ def test_it_shows_what_there_is(busy, visit):
     wait_for(lambda: picture.evaluate("each => each.naturalWidth") == 1)
     assert visitor.page.locator("svg.heat g.other.s6").count() == 3
     assert visitor.page.locator("svg.bars rect").count() > 2
+    # However many commits they came in: 168 labels in steps of five seconds, as rates a minute.
+    rates = visitor.page.locator("#rates-table td:nth-child(2)").all_text_contents()
+    assert sum(int(each.replace(",", "")) for each in rates) == 168 * 60 // 5
     assert visitor.page.locator("#latest li").count() == 8
     assert "labels conflict" in visitor.text("#duplicates")
     assert "malformed json 1" in visitor.text("#letters")

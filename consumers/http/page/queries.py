@@ -75,7 +75,7 @@ WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUT
 
 RATES: Final = f"""
 WITH recent AS MATERIALIZED (
-    SELECT txn_id, epoch(committed_at) // $step_s AS step
+    SELECT txn_id, epoch_us(committed_at) // (1000000 * $step_s) AS step
     FROM store.txn
     WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUTES} MINUTE
 ),
