@@ -108,8 +108,11 @@ class Sweep:
             self._store.publish(opinions)
             self._is_rated = False
             if self._observer:
-                self._observer.swept(opinions)
+                self._observer.swept(self._state, opinions)
 
     def _rate(self, now: float) -> None:
-        self._store.rate(rate(self._state.consensus.totals))
+        ratings = rate(self._state.consensus.totals)
+        self._store.rate(ratings)
+        if self._observer:
+            self._observer.rated(ratings)
         self._rated_at, self._is_rated = now, True
