@@ -1,4 +1,4 @@
-"""GET /api/label-issues, classes, duplicates, offsets and dead-letters, a page at a time."""
+"""GET /api/label-issues, classes, annotators, duplicates, offsets and dead-letters, a page at a time."""
 
 from __future__ import annotations
 

@@ -33,6 +33,23 @@ def test_it_shows_what_there_is(busy, visit):
     assert visitor.is_at_ease()
 
 
+def test_annotators(busy, visit):
+    """The worst come first, their interval is drawn; names lead to label issues, a link to all columns."""
+    visitor = visit(busy)
+    visitor.go()
+    part = visitor.page.locator("#annotators")
+    assert part.locator("tbody tr").count() == 2
+    assert part.locator("tbody th").all_inner_texts() == ["bob", "ann"]
+    assert part.locator("svg.interval").count() == 2
+    part.get_by_text("bob").click()
+    assert visitor.page.url.endswith("/?annotator=bob")
+    visitor.page.get_by_text("All columns").click()
+    assert visitor.page.url.endswith("/annotators")
+    assert visitor.page.locator("tbody tr").count() == 2
+    assert "Last seen" in visitor.text("thead")
+    assert visitor.is_at_ease()
+
+
 def test_pages_and_filters(busy, visit):
     """Links lead through all issues without repeats, and keep the filter."""
     visitor = visit(busy)
