@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.store import Arrival
+    from monitor.annotators import Ratings
     from monitor.opinions import Opinions
     from monitor.pipeline import Step
     from monitor.state import State
@@ -54,8 +55,12 @@ class Observer(Protocol):
         """A batch is durable. There is no CHECKPOINT in `taken_s` where the log was small."""
         ...
 
-    def swept(self, opinions: Opinions) -> None:
+    def swept(self, state: State, opinions: Opinions) -> None:
         """A sweep said something anew of annotations that no batch had touched."""
+        ...
+
+    def rated(self, ratings: Ratings) -> None:
+        """All annotators were rated anew. Ratings are values: they may be kept."""
         ...
 
     def recounted(self, *, is_equal: bool) -> None:

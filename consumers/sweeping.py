@@ -117,9 +117,12 @@ class Sweep:
             self._store.publish(opinions)
             self._is_rated = False
             if self._observer:
-                self._observer.swept(opinions)
+                self._observer.swept(self._state, opinions)
 
     def _rate(self, now: float) -> None:
         consensus = self._state.consensus
-        self._store.rate(rate(consensus.totals), consensus.model_weights)
+        ratings = rate(consensus.totals)
+        self._store.rate(ratings, consensus.model_weights)
+        if self._observer:
+            self._observer.rated(ratings)
         self._rated_at, self._is_rated = now, True

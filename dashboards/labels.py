@@ -31,9 +31,13 @@ def errors() -> list[Panel]:
         ),
         graph(
             "Label issues that stand",
-            {"{{instance}}": series(d.LABEL_ISSUES)},
+            {
+                "confident learning, {{instance}}": series(d.LABEL_ISSUES),
+                "consensus, {{instance}}": series(d.CONSENSUS_ISSUES),
+            },
             "short",
-            "Annotations whose label is suspect now. Corrections make it smaller.",
+            "Annotations whose label is suspect now: by confident learning, and those that the model and all "
+            "labels of the example together speak against. Corrections make them fewer.",
         ),
         graph(
             "Flags raised, changed and cleared",
@@ -100,6 +104,13 @@ def annotators() -> list[Panel]:
             f"topk({_SHOWN_MAX}, {flags} / ({given} >= {_ANNOTATIONS_MIN}))",
             "Label issues raised for an annotation, in the time shown; annotators with "
             f"{_ANNOTATIONS_MIN} annotations or more. Hard examples count, too: look before you judge.",
+        ),
+        bars(
+            "Error rate by annotator",
+            "{{annotator}}",
+            f"topk({_SHOWN_MAX}, max by (annotator) ({series(d.ANNOTATOR_ERROR_RATIO)}))",
+            "Estimated share of wrong labels as of now, drawn towards everybody's where labels are few. "
+            "The interval is in SQL.",
         ),
         graph(
             "Annotations by annotator",

@@ -24,7 +24,7 @@ from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 if TYPE_CHECKING:
-    from consumers.metrics.definitions import Definition
+    from consumers.metrics.shape import Definition
 
 SOURCE = shapes.DataSourceRef(type_val="prometheus", uid="${datasource}")
 CHOSEN = 'job=~"$job", instance=~"$instance"'

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 STRENGTH_MIN, STRENGTH_MAX = 2.0, 1_000.0
 """Least and most labels that what is usual may count as; and not more than there are."""
+_PRIOR_MIN = 0.5
+"""Wrong and right labels that are taken for seen at the least. Without them, who has no issue yet would
+surely make none: of 300 right labels by one person the interval would end at a millionth."""
 _LOW, _HIGH = 0.025, 0.975
 
 
@@ -54,8 +57,8 @@ def rate(totals: AnnotatorTotals) -> Ratings:
     all_labels = max(int(count.sum()), 1)
     mean = (int(issues.sum()) + 0.5) / (all_labels + 1)
     strength = prior_strength(count, issues)
-    wrong = issues + strength * mean
-    right = count - issues + strength * (1 - mean)
+    wrong = issues + max(strength * mean, _PRIOR_MIN)
+    right = count - issues + max(strength * (1 - mean), _PRIOR_MIN)
     common_quality = int(totals.quality_sum[rows].sum()) / UNIT / all_labels
     return Ratings(
         rows,

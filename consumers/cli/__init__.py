@@ -19,6 +19,7 @@ MODULES: Final = {
     "demo": ("demo",),
     "follow": ("run",),
     "ask": ("sql", "flags", "next", "explain", "export"),
+    "annotators": ("annotators",),
     "health": ("health",),
     "letters": ("dead-letters",),
     "snapshot": ("snapshot",),

@@ -49,6 +49,11 @@ _VERSION = Column(
 
 _SCORE = Column("number", "The lower, the more another label would tell.", is_nullable=True)
 
+
+def _maybe(about: str) -> Column:
+    return Column("number", about, is_nullable=True)
+
+
 LISTS: Final[Mapping[str, Listed]] = {
     "label-issues": Listed(
         f"({ISSUE_KEYS})",
@@ -103,6 +108,41 @@ LISTS: Final[Mapping[str, Listed]] = {
         },
         ("model_version", "label"),
         {"label": "label", "model_version": "model_version"},
+    ),
+    "annotators": Listed(
+        "annotators",
+        "Who labels, and how well, by name.",
+        {
+            "annotator": Column("string", "The name; unknown where none was sent."),
+            "annotation_count": Column("integer", "Live annotations."),
+            "label_issue_count": Column("integer", "Suspect by confident learning."),
+            "consensus_issue_count": Column("integer", "With a label_quality below a half."),
+            "error_rate": _maybe("Estimated share of wrong labels."),
+            "error_rate_low": _maybe("Lower end of its 95 % interval."),
+            "error_rate_high": _maybe("Upper end of it."),
+            "annotator_quality": _maybe("Mean probability that a label is right."),
+            "agreement_with_consensus": _maybe("Share of labels that are the consensus."),
+            "agreement_with_model": _maybe("Share of labels that are the predicted one."),
+            "worst_class": Column(
+                "string", "Given label with most errors among its labels.", is_nullable=True
+            ),
+            "confused_given": Column(
+                "string", "Given where it is not the consensus.", is_nullable=True
+            ),
+            "confused_with": Column(
+                "string", "The consensus then; the most frequent pair.", is_nullable=True
+            ),
+            "labels_per_hour": _maybe("Labels per hour with any, in the last 24."),
+            "lead_time_s": _maybe("Median of the seconds spent on a label."),
+            "too_fast_share": _maybe("Share of labels in a third of the usual time, or less."),
+            "gold_count": Column("integer", "Labels of test questions."),
+            "gold_accuracy": _maybe("Share of them that are as expected."),
+            "review_count": Column("integer", "Labels that were flagged and reviewed."),
+            "confirmed_share": _maybe("Share of them that the review found wrong."),
+            "last_seen_at": Column(_TIME, "Time of the newest label, else of its commit."),
+        },
+        ("annotator",),
+        {"annotator": "annotator"},
     ),
     "duplicates": Listed(
         "duplicates",

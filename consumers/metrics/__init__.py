@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from consumers.board import Board
     from consumers.config import MetricsSettings
     from consumers.store import Arrival
+    from monitor.annotators import Ratings
     from monitor.opinions import Opinions
     from monitor.pipeline import Step
     from monitor.state import State
@@ -100,10 +101,16 @@ class Metrics(Collector):
             if Stage.CHECKPOINT in taken_s:
                 self._series.put(CHECKPOINT_TIME, now)
 
-    def swept(self, opinions: Opinions) -> None:
+    def swept(self, state: State, opinions: Opinions) -> None:
         """Count what a sweep has found."""
         with self._lock:
             self._counting.find((opinions.flags,))
+            self._snapshot = Snapshot.of(state)
+
+    def rated(self, ratings: Ratings) -> None:
+        """Show how good annotators are."""
+        with self._lock:
+            self._annotators.rate(ratings)
 
     def recounted(self, *, is_equal: bool) -> None:
         """The stored joint was compared with a recount from the facts."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from consumers.metrics.definitions import (
     ANNOTATOR_ANNOTATIONS,
+    ANNOTATOR_ERROR_RATIO,
     ANNOTATOR_FLAGS,
     ANNOTATOR_OVERFLOW,
     ANNOTATORS_ACTIVE,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from consumers.config import MetricsSettings
+    from monitor.annotators import Ratings
 
 ANNOTATORS_MAX = 100
 IDLE_S = 24 * 3600.0
@@ -47,6 +49,7 @@ class Annotators:
         self._owner = np.full(ANNOTATORS_MAX + 1, -1, np.int64)
         self._labels = np.zeros(ANNOTATORS_MAX + 1, np.int64)
         self._flags = np.zeros(ANNOTATORS_MAX + 1, np.int64)
+        self._ratings: Ratings | None = None
 
     def count(
         self,
@@ -66,6 +69,10 @@ class Annotators:
         # Place -1 is the last one: that of all others.
         np.add.at(self._labels, self._place[present], labels)
         np.add.at(self._flags, self._place[suspects], flags)
+
+    def rate(self, ratings: Ratings) -> None:
+        """Show these ratings of those who have a place."""
+        self._ratings = ratings
 
     def _grow_to(self, size: int) -> None:
         known = self._place.size
@@ -101,8 +108,21 @@ class Annotators:
             if is_own or labels or flags:
                 yield Reading(ANNOTATOR_ANNOTATIONS, name, float(labels))
                 yield Reading(ANNOTATOR_FLAGS, name, float(flags))
+        yield from self._rated()
         yield Reading(ANNOTATOR_ANNOTATIONS, (OTHER,), 0.0)
         yield Reading(ANNOTATOR_FLAGS, (OTHER,), 0.0)
+
+    def _rated(self) -> Iterator[Reading]:
+        """The error rates of those who have a place and live labels."""
+        if self._ratings is None:
+            return
+        rated, owner = self._ratings.annotator, self._owner[self._owner >= 0]
+        at = np.searchsorted(rated, owner)
+        is_there = at < rated.size
+        is_there[is_there] = rated[at[is_there]] == owner[is_there]
+        rates = self._ratings.error_rate[at[is_there]]
+        for number, error_rate in zip(owner[is_there].tolist(), rates.tolist(), strict=True):
+            yield Reading(ANNOTATOR_ERROR_RATIO, (self._shown(self._names[number]),), error_rate)
 
     def _shown(self, name: str) -> str:
         salt = self._settings.salt

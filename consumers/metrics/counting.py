@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from consumers.metrics.annotators import Annotators
-    from consumers.metrics.definitions import Definition
     from consumers.metrics.series import Series
+    from consumers.metrics.shape import Definition
     from consumers.store import Arrival
     from monitor.detectors.protocol import Flags
     from monitor.events import Records

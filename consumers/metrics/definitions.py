@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from consumers.metrics.shape import ALONE, Definition, Shape
 from consumers.observing import Stage
 from monitor.detectors.protocol import Action, Kind
 from monitor.events import EventType, Reason
@@ -17,14 +17,6 @@ OTHER = "__other__"
 """The label value of all that has no series of its own."""
 REJECTED_TYPE = "unknown"
 """The type of a record that could not be used."""
-
-
-class Shape(StrEnum):
-    """What a metric is to Prometheus."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
 
 
 class QueryOutcome(StrEnum):
@@ -39,24 +31,10 @@ class QueryOutcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A metric. `known` are label values that are there from the start, at 0; `bounds` are a histogram's."""
-
-    name: str
-    shape: Shape
-    help: str
-    labels: tuple[str, ...] = ()
-    unit: str = ""
-    known: tuple[tuple[str, ...], ...] = ()
-    bounds: tuple[float, ...] = ()
-
-
 def _each(values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple((str(value),) for value in values)
 
 
-ALONE: tuple[tuple[str, ...], ...] = ((),)
 _COUNTER, _GAUGE, _HISTOGRAM = Shape.COUNTER, Shape.GAUGE, Shape.HISTOGRAM
 _DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -198,6 +176,12 @@ ANNOTATIONS_LIVE = Definition(
 LABEL_ISSUES = Definition(
     "labelwatch_label_issues", _GAUGE, "Label issues that stand now.", known=ALONE
 )
+CONSENSUS_ISSUES = Definition(
+    "labelwatch_consensus_issues",
+    _GAUGE,
+    "Annotations whose label_quality is below a half now.",
+    known=ALONE,
+)
 ERROR_RATIO = Definition(
     "labelwatch_estimated_label_error_ratio",
     _GAUGE,
@@ -267,6 +251,13 @@ ANNOTATOR_FLAGS = Definition(
     _COUNTER,
     "Label issues raised, by annotator; beyond 100 annotators: __other__.",
     ("annotator",),
+)
+ANNOTATOR_ERROR_RATIO = Definition(
+    "labelwatch_annotator_error_ratio",
+    _GAUGE,
+    "Estimated share of wrong labels of an annotator, drawn towards everybody's; of those with a series.",
+    ("annotator",),
+    "ratio",
 )
 ANNOTATOR_OVERFLOW = Definition(
     "labelwatch_annotator_overflow_total",

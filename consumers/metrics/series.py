@@ -17,7 +17,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.utils import floatToGoString
 
-from consumers.metrics.definitions import ALONE, DEFINITIONS, Definition, Shape
+from consumers.metrics.definitions import DEFINITIONS
+from consumers.metrics.shape import ALONE, Definition, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

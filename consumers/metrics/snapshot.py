@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.metrics.definitions import (
     ANNOTATIONS_LIVE,
     CLASS_THRESHOLD,
+    CONSENSUS_ISSUES,
     ERROR_RATIO,
     LABEL_ISSUES,
     MODEL_VERSIONS,
@@ -36,18 +37,20 @@ class Snapshot:
     classes: Sequence[str]
     class_count: int
     strata: tuple[Stratum, ...]
+    consensus_issue_count: int
     pending_annotations: int
     pending_predictions: int
 
     @staticmethod
     def of(state: State) -> Snapshot:
-        """Takes no copies: a stratum's statistics are replaced by each batch, not changed."""
+        """Statistics are replaced, never changed; annotators' totals change, so they are summed now."""
         strata = state.label_issues.strata.values()
-        ledger = state.ledger
+        ledger, totals = state.ledger, state.consensus.totals
         return Snapshot(
             state.classes.names,
             len(state.classes),
             tuple((each.statistics, each.joint, each.issue_count) for each in strata),
+            int(totals.issue_count[: totals.size].sum()),
             ledger.pending_count,
             ledger.predicted_count - ledger.labelled_count,
         )
@@ -61,6 +64,7 @@ class Snapshot:
         yield Reading(ANNOTATIONS_LIVE, (), float(count))
         issues = sum(int(issue_count.sum()) for _, _, issue_count in self.strata)
         yield Reading(LABEL_ISSUES, (), float(issues))
+        yield Reading(CONSENSUS_ISSUES, (), float(self.consensus_issue_count))
         active = sum(bool(statistics.count.any()) for statistics, _, _ in self.strata)
         yield Reading(MODEL_VERSIONS, (), float(active))
         yield Reading(ERROR_RATIO, (), self._wrong_count() / max(count, 1))

@@ -19,6 +19,7 @@ VIEWS = (
     "label_issues_any",
     "label_issues_all",
     "examples",
+    "annotators",
     "classes",
     "confident_joint",
     "duplicates",

@@ -6,7 +6,8 @@ import urllib.request
 
 import pytest
 
-from consumers.metrics.definitions import DEFINITIONS, Shape
+from consumers.metrics.definitions import DEFINITIONS
+from consumers.metrics.shape import Shape
 from tests.consumers.streams import busy_stream
 from tests.metrics.live import LATE_S, monitor, value
 from tests.metrics.prometheus import check_metrics, prometheus

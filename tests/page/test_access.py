@@ -7,7 +7,14 @@ from axe_playwright_python.sync_playwright import Axe
 
 from tests.page.browser import DESKTOP, PHONE
 
-PATHS = ("/", "/query?sql=FROM+classes", "/query?sql=x", "/explain/x1000", "/explain/nobody")
+PATHS = (
+    "/",
+    "/annotators",
+    "/query?sql=FROM+classes",
+    "/query?sql=x",
+    "/explain/x1000",
+    "/explain/nobody",
+)
 GRAVE = {"serious", "critical"}
 
 

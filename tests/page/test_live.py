@@ -24,6 +24,9 @@ def test_it_shows_what_there_is(busy, visit):
     wait_for(lambda: picture.evaluate("each => each.naturalWidth") == 1)
     assert visitor.page.locator("svg.heat g.other.s6").count() == 3
     assert visitor.page.locator("svg.bars rect").count() > 2
+    # However many commits they came in: 168 labels in steps of five seconds, as rates a minute.
+    rates = visitor.page.locator("#rates-table td:nth-child(2)").all_text_contents()
+    assert sum(int(each.replace(",", "")) for each in rates) == 168 * 60 // 5
     assert visitor.page.locator("#latest li").count() == 8
     assert "labels conflict" in visitor.text("#duplicates")
     assert "malformed json 1" in visitor.text("#letters")
@@ -53,6 +56,23 @@ def test_an_unlabelled_example_may_come_next(monitor, visit):
     monitor.send(*lines(), {"type": "prediction", "example_id": "u", "pred_probs": probs})
     visitor.wait_for("#next li", "no label yet")
     assert visitor.text("#next li").startswith("u cat?")
+
+
+def test_annotators(busy, visit):
+    """The worst come first, their interval is drawn; names lead to label issues, a link to all columns."""
+    visitor = visit(busy)
+    visitor.go()
+    part = visitor.page.locator("#annotators")
+    assert part.locator("tbody tr").count() == 2
+    assert part.locator("tbody th").all_inner_texts() == ["bob", "ann"]
+    assert part.locator("svg.interval").count() == 2
+    part.get_by_text("bob").click()
+    assert visitor.page.url.endswith("/?annotator=bob")
+    visitor.page.get_by_text("All columns").click()
+    assert visitor.page.url.endswith("/annotators")
+    assert visitor.page.locator("tbody tr").count() == 2
+    assert "Last seen" in visitor.text("thead")
+    assert visitor.is_at_ease()
 
 
 def test_pages_and_filters(busy, visit):

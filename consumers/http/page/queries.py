@@ -75,7 +75,7 @@ WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUT
 
 RATES: Final = f"""
 WITH recent AS MATERIALIZED (
-    SELECT txn_id, epoch(committed_at) // $step_s AS step
+    SELECT txn_id, epoch_us(committed_at) // (1000000 * $step_s) AS step
     FROM store.txn
     WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUTES} MINUTE
 ),
@@ -150,6 +150,26 @@ ORDER BY is_conflicting DESC, example_count DESC, set_id
 LIMIT $rows_max
 """  # noqa: S608 - our own number
 
+ANNOTATORS: Final = f"""
+SELECT left(w.name, {NAME_MAX}) AS annotator, r.annotation_count, r.consensus_issue_count, r.error_rate,
+    r.error_rate_low, r.error_rate_high, count(*) OVER () AS annotator_count
+FROM store.annotator_rating r
+JOIN store.annotator w USING (annotator)
+ORDER BY r.error_rate DESC, w.name
+LIMIT $rows_max
+"""  # noqa: S608 - our own number
+"""Those with the highest error rates, from what is stored of them. The view counts all labels: it is dear."""
+
+ALL_ANNOTATORS: Final = f"""
+SELECT * REPLACE (
+        left(annotator, {NAME_MAX}) AS annotator, left(worst_class, {NAME_MAX}) AS worst_class,
+        left(confused_given, {NAME_MAX}) AS confused_given, left(confused_with, {NAME_MAX}) AS confused_with
+    ), count(*) OVER () AS annotator_count
+FROM annotators
+ORDER BY error_rate DESC NULLS LAST, annotators.annotator
+LIMIT $rows_max
+"""  # noqa: S608 - our own number
+
 REASONS: Final = """
 SELECT reason, count(*) AS letter_count, (sum(count(*)) OVER ())::BIGINT AS total FROM store.dead_letter
 GROUP BY reason ORDER BY letter_count DESC, reason LIMIT $rows_max
@@ -168,9 +188,9 @@ ORDER BY d.txn_id DESC, d.source, d.position DESC
 """  # noqa: S608 - our own number
 
 _BY_ANNOTATOR: Final = """\
-SELECT annotator, count(*) AS annotations, count(*) FILTER (is_label_issue) AS issues,
-    round(avg(is_label_issue::INT), 3) AS share
-FROM annotations GROUP BY ALL ORDER BY share DESC"""
+SELECT annotator, annotation_count, label_issue_count, round(error_rate, 3) AS error_rate,
+    round(error_rate_low, 3) AS low, round(error_rate_high, 3) AS high, worst_class
+FROM annotators ORDER BY error_rate DESC"""
 _BY_LABELS: Final = """\
 SELECT given_label, suggested_label, count(*) AS issues
 FROM label_issues GROUP BY ALL ORDER BY issues DESC"""
@@ -181,7 +201,7 @@ _VIEWS: Final = """\
 SELECT view_name, comment FROM duckdb_views()
 WHERE NOT internal AND schema_name = 'main' ORDER BY view_name"""
 EXAMPLES: Final = (
-    ("Annotators by share of suspect labels", _BY_ANNOTATOR),
+    ("Annotators by error rate", _BY_ANNOTATOR),
     ("Most frequent confusions", _BY_LABELS),
     ("Latest findings", _LATEST),
     ("What there is to ask", _VIEWS),

@@ -25,6 +25,8 @@ CLASSES_MAX = 12
 """Classes whose cells are drawn."""
 ROWS_MAX = 8
 LETTERS_MAX = 5
+ANNOTATORS_MAX = 200
+"""Annotators on their own page."""
 REST = 9
 """Reading is followed by a pause of so many times what it took, so that the loop has the machine."""
 
@@ -65,6 +67,7 @@ class Overview:
     rates: drawing.Rates
     latest: list[Row]
     to_label: list[Row]
+    annotators: list[Row]
     duplicates: list[Row]
     reasons: list[Row]
     letters: list[Row]
@@ -119,6 +122,7 @@ def read(gate: Gate, asked: dict[str, str]) -> Overview:
         rates=_rates(gate),
         latest=_rows(gate, queries.LATEST, rows_max=ROWS_MAX),
         to_label=_rows(gate, queries.NEXT, rows_max=ROWS_MAX),
+        annotators=_rows(gate, queries.ANNOTATORS, rows_max=ROWS_MAX),
         duplicates=_rows(gate, queries.DUPLICATES, rows_max=ROWS_MAX),
         reasons=_rows(gate, queries.REASONS, rows_max=ROWS_MAX),
         letters=_rows(gate, queries.LETTERS, rows_max=LETTERS_MAX),
@@ -130,6 +134,11 @@ def rows_of(gate: Gate, sql: str, parameters: Any = ()) -> list[Row]:  # noqa: A
     found = gate.ask_own(sql, parameters)
     names = [name for name, _ in found.columns]
     return [dict(zip(names, row, strict=True)) for row in found.rows]
+
+
+def annotators(gate: Gate) -> list[Row]:
+    """Those with the highest error rates, with all that there is to say of each."""
+    return _rows(gate, queries.ALL_ANNOTATORS, rows_max=ANNOTATORS_MAX)
 
 
 def _rows(gate: Gate, sql: str, **parameters: object) -> list[Row]:

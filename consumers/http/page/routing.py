@@ -36,6 +36,7 @@ def routes(context: Context) -> list[Route]:
     """The pages, their files, and signing in where there is a token."""
     pages = {
         "/": _live(context),
+        "/annotators": _annotators(context),
         "/query": _query(context),
         "/explain/{example_id:any}": _explain(context),
     }
@@ -79,6 +80,17 @@ def _live(context: Context) -> Page:
             filters=filters,
             is_first="next" not in asked,
             examples=queries.EXAMPLES,
+        )
+
+    return answer
+
+
+def _annotators(context: Context) -> Page:
+    async def answer(request: Request) -> Response:
+        given(request, ())
+        found = await run_in_threadpool(reading.annotators, opened(context))
+        return await run_in_threadpool(
+            rendering.html, "annotators.html", context.settings, annotators=found
         )
 
     return answer

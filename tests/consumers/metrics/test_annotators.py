@@ -8,11 +8,14 @@ from consumers.config import MetricsSettings
 from consumers.metrics.annotators import ANNOTATORS_MAX, IDLE_S, Annotators
 from consumers.metrics.definitions import (
     ANNOTATOR_ANNOTATIONS,
+    ANNOTATOR_ERROR_RATIO,
     ANNOTATOR_FLAGS,
     ANNOTATOR_OVERFLOW,
     ANNOTATORS_ACTIVE,
     OTHER,
 )
+from monitor.annotators import rate
+from monitor.consensus import AnnotatorTotals
 
 NAMES = [f"n{i}" for i in range(ANNOTATORS_MAX + 30)]
 
@@ -73,3 +76,49 @@ def test_hashes_keep_people_apart_and_depend_on_the_salt():
     assert len(texts[0]) == 2
     assert not texts[0] & texts[2]
     assert not texts[0] & set(NAMES)
+
+
+def rated(*numbers):
+    """Ratings of these annotators, who have more labels the higher their number."""
+    totals = AnnotatorTotals()
+    totals.grow_to(max(numbers) + 1)
+    totals.count[list(numbers)] = [20 * number + 20 for number in numbers]
+    totals.issue_count[list(numbers)] = [2 * number + number % 2 for number in numbers]
+    return rate(totals)
+
+
+def test_error_rates_of_those_with_a_place():
+    """Who has a series has an error rate, once there is a label and a rating; all others have none."""
+    annotators = Annotators(MetricsSettings())
+    annotators.rate(rated(0, 2, 5))
+    assert not [key for key in shown(annotators) if key[0] is ANNOTATOR_ERROR_RATIO]
+    annotators.count(NAMES, of(5, 0, 3), of(), 0.0)
+    found = {
+        key[1]: value
+        for key, value in shown(annotators).items()
+        if key[0] is ANNOTATOR_ERROR_RATIO
+    }
+    ratings = rated(0, 2, 5)
+    assert found == {"n0": ratings.error_rate[0], "n5": ratings.error_rate[2]}
+
+
+def test_a_hundred_thousand_annotators_are_a_hundred_series():
+    """However many there are, series and the work of a look are bounded."""
+    names = [f"n{i}" for i in range(100_000)]
+    annotators = Annotators(MetricsSettings())
+    annotators.count(names, np.arange(100_000), of(), 0.0)
+    annotators.rate(rated(*range(100_000)))
+    found = shown(annotators)
+    assert sum(key[0] is ANNOTATOR_ERROR_RATIO for key in found) == ANNOTATORS_MAX
+    assert found[ANNOTATORS_ACTIVE,] == 100_000
+
+
+def test_error_rates_are_hidden_with_the_names():
+    """Where annotators have no series, they have no error rate either; where names are hashed, so here."""
+    for show in ("off", "hashed"):
+        annotators = Annotators(MetricsSettings(annotators=show, salt="s"))
+        annotators.count(NAMES, of(0), of(), 0.0)
+        annotators.rate(rated(0))
+        names = [key[1] for key in shown(annotators) if key[0] is ANNOTATOR_ERROR_RATIO]
+        assert len(names) == (show == "hashed")
+        assert "n0" not in names

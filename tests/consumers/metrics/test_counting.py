@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.health import QUERY, strata_of
-from consumers.metrics.definitions import DEFINITIONS, OTHER, Shape
+from consumers.metrics.definitions import DEFINITIONS, OTHER
 from consumers.metrics.names import LABELS_MAX
+from consumers.metrics.shape import Shape
 from tests.consumers.metrics.counted import annotation, by, counted, metrics_of
 from tests.consumers.stored import query
 from tests.consumers.streams import busy_stream
@@ -37,6 +38,10 @@ def test_counters_and_gauges_are_what_the_store_holds(tmp_path):
     assert sum(by(found, "label_flags_total", "label").values()) == raised
     assert sum(by(found, "annotator_flags_total", "annotator").values()) == raised
     assert value(found, "label_issues") == query(path, "SELECT count(*) FROM label_issues")[0][0]
+    issues = query(path, "SELECT count(*) FROM annotations WHERE is_consensus_issue")[0][0]
+    assert value(found, "consensus_issues") == issues > 0
+    rates = counted(path, "SELECT annotator, error_rate FROM annotators")
+    assert by(found, "annotator_error_ratio", "annotator") == rates
     assert (
         value(found, "annotations_live") == query(path, "SELECT count(*) FROM annotations")[0][0]
     )

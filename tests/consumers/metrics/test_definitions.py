@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from consumers.metrics.definitions import DEFINITIONS, Shape
+from consumers.metrics.definitions import DEFINITIONS
+from consumers.metrics.shape import Shape
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
 

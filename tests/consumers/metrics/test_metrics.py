@@ -14,7 +14,8 @@ from consumers.cli.feeding import _Parity
 from consumers.config import MetricsSettings, Settings
 from consumers.loop import Breaker, run
 from consumers.metrics import Metrics, QueryOutcome
-from consumers.metrics.definitions import DEFINITIONS, OTHER, Shape
+from consumers.metrics.definitions import DEFINITIONS, OTHER
+from consumers.metrics.shape import Shape
 from consumers.wiring import open_line
 from monitor.events import Partition, Reason
 from tests.consumers.logs import Log, LogSource, feed

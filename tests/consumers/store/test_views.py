@@ -33,6 +33,10 @@ COLUMNS = {
     "lead_time_s topic kafka_partition kafka_offset txn_id methods votes",
     "examples": "example_id consensus_label consensus_quality annotation_count is_disputed "
     "active_learning_score model_version",
+    "annotators": "annotator annotation_count label_issue_count consensus_issue_count error_rate "
+    "error_rate_low error_rate_high annotator_quality agreement_with_consensus agreement_with_model "
+    "worst_class confused_given confused_with labels_per_hour lead_time_s too_fast_share gold_count "
+    "gold_accuracy review_count confirmed_share last_seen_at",
     "classes": "label annotation_count class_threshold label_issue_count model_version",
     "confident_joint": "given_label suggested_label annotation_count model_version",
     "duplicates": "example_id score set_id kind",
