@@ -75,7 +75,7 @@ WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUT
 
 RATES: Final = f"""
 WITH recent AS MATERIALIZED (
-    SELECT txn_id, epoch(committed_at) // $step_s AS step
+    SELECT txn_id, floor(epoch(committed_at) / $step_s)::BIGINT AS step
     FROM store.txn
     WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUTES} MINUTE
 ),
