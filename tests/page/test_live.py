@@ -54,6 +54,8 @@ def test_an_example_is_explained(busy, visit):
     visitor.follow(visitor.page.locator(".card a[href^='/explain']").first)
     assert "0.9000" in visitor.text("main")
     assert "label issue raised" in visitor.text("main")
+    assert "Consensus" in visitor.text("main")
+    assert "All together" in visitor.text("main")
     assert visitor.is_at_ease()
     assert visitor.go("/explain/nobody%2F%22").status == 404
     assert "'nobody/\"' is not in the store" in visitor.text("h1")
