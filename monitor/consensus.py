@@ -180,6 +180,11 @@ class Consensus:
         nothing = np.zeros(at.size, np.int8)
         return _flags(rows[at], nothing, nothing, quality[at])
 
+    def is_issue(self, annotations: Rows) -> Mask:
+        """Which of these annotations are consensus issues, by what was last published."""
+        found: Mask = self._annotations.label_quality[annotations] < ISSUE_BELOW
+        return found
+
     def _grow(self, ledger: Ledger, annotator_count: int) -> None:
         width = ledger.units.data.shape[1]
         self.version += width != self.counts.class_count
@@ -225,13 +230,7 @@ class Consensus:
             best[example],
         )
 
-    def _publish(
-        self,
-        ledger: Ledger,
-        judged: Judged,
-        gone: Rows,
-        last: _Last,
-    ) -> Opinions:
+    def _publish(self, ledger: Ledger, judged: Judged, gone: Rows, last: _Last) -> Opinions:
         """Say what was judged, and forget those gone; `last` is about the former, then the latter."""
         rows = np.concatenate((judged.annotations, gone))
         before = self._annotations.label_quality[rows]

@@ -27,6 +27,7 @@ def test_it_shows_what_there_is(busy, visit):
     assert visitor.page.locator("#latest li").count() == 8
     assert "labels conflict" in visitor.text("#duplicates")
     assert "malformed json 1" in visitor.text("#letters")
+    assert "No flag was reviewed yet." in visitor.text("#precision")
     assert visitor.is_at_ease()
 
 

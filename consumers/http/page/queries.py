@@ -116,6 +116,11 @@ LEFT JOIN store.class g ON g.class = a.given
 ORDER BY l.txn_id DESC, l.annotation DESC
 """  # noqa: S608 - our own numbers
 
+PRECISION: Final = """
+SELECT method, reviewed_count, confirmed_count, precision FROM flag_precision WHERE given_label IS NULL
+ORDER BY method = 'any', method
+"""
+
 DUPLICATES: Final = f"""
 SELECT set_id, bool_or(kind = 'conflicting_labels') AS is_conflicting,
     count(DISTINCT example_id) AS example_count,

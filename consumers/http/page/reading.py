@@ -65,6 +65,7 @@ class Overview:
     confusions: list[Row]
     rates: drawing.Rates
     latest: list[Row]
+    precision: list[Row]
     duplicates: list[Row]
     reasons: list[Row]
     letters: list[Row]
@@ -118,6 +119,7 @@ def read(gate: Gate, asked: dict[str, str]) -> Overview:
         confusions=confusions,
         rates=_rates(gate),
         latest=_rows(gate, queries.LATEST, rows_max=ROWS_MAX),
+        precision=_rows(gate, queries.PRECISION),
         duplicates=_rows(gate, queries.DUPLICATES, rows_max=ROWS_MAX),
         reasons=_rows(gate, queries.REASONS, rows_max=ROWS_MAX),
         letters=_rows(gate, queries.LETTERS, rows_max=LETTERS_MAX),
