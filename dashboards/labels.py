@@ -69,6 +69,10 @@ def errors() -> list[Panel]:
 
 def changes() -> list[Panel]:
     """How sure the model was, and what people did about it."""
+    confirmed, reviewed = (
+        f"sum by (method) (increase({series(d.FLAG_REVIEWS, *condition)}[1d]))"
+        for condition in (('outcome="confirmed"',), ())
+    )
     return [
         buckets(
             "Label quality",
@@ -87,6 +91,12 @@ def changes() -> list[Panel]:
             {"{{outcome}}": rate(d.REVIEWS, by="outcome")},
             "cps",
             "Reviews of labels a second, by what they found.",
+        ),
+        graph(
+            "Precision of flags",
+            {"{{method}}": f"{confirmed} / ({reviewed} > 0)"},
+            "percentunit",
+            "Share of the flagged labels reviewed in the last day that were found to be wrong.",
         ),
     ]
 

@@ -168,6 +168,11 @@ class Consensus:
         """Go on with the weights of the last `weigh`; classes that are newer have the default."""
         self.model_weights[: model_weights.size] = model_weights
 
+    def is_issue(self, annotations: Rows) -> Mask:
+        """Which of these annotations are consensus issues, by what was last published."""
+        found: Mask = self._annotations.label_quality[annotations] < ISSUE_BELOW
+        return found
+
     def _grow(self, ledger: Ledger, annotator_count: int) -> None:
         width = ledger.units.data.shape[1]
         self.version += width != self.counts.class_count
@@ -218,13 +223,7 @@ class Consensus:
             self.counts.log_likelihoods(table.annotator[rows], given),
         )
 
-    def _publish(
-        self,
-        ledger: Ledger,
-        judged: Judged,
-        gone: Rows,
-        last: _Last,
-    ) -> Opinions:
+    def _publish(self, ledger: Ledger, judged: Judged, gone: Rows, last: _Last) -> Opinions:
         """Say what was judged, and forget those gone; `last` is about the former, then the latter."""
         rows = np.concatenate((judged.annotations, gone))
         before = self._annotations.label_quality[rows]

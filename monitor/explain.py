@@ -1,4 +1,4 @@
-"""Every number behind the judgement of one annotation."""
+"""Every number behind the judgement of one annotation, and behind the consensus of one example."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ import numpy as np
 
 from monitor.statistics.class_statistics import SLACK
 from monitor.statistics.confident_joint import CLOSE_UNITS, Collision
+from monitor.statistics.confusion_counts import LOG_UNIT
+from monitor.statistics.posterior import add_labels, model_logs, posteriors
 from monitor.units import UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from monitor.statistics.confusion_counts import ConfusionCounts
+    from monitor.tables import Rows
+    from monitor.units import Probabilities, Units
+
+    Parts = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +76,33 @@ def explain(
     else:
         end = f", and {given_label} was given"
     return Explanation(tuple(is_confident.tolist()), labels[suggested], is_issue, because + end)
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """What speaks for each class of one example: the model, and each of n labels.
+
+    `model` (K,) is model_weight · log p, `labels` (n, K) the log of P(this annotator gives this label |
+    class): natural logarithms. The sum over all of them, as `probabilities` (K,), is the posterior.
+    """
+
+    model: Parts
+    labels: Parts
+    probabilities: Probabilities
+
+
+def explain_posterior(
+    units: Units,
+    labels: tuple[Rows, NDArray[np.int16]],
+    counts: ConfusionCounts,
+    model_weight: float,
+) -> Posterior:
+    """Judge one example by its probabilities and its labels (annotators, given). Shape: (K,); (n,) each.
+
+    It is what monitor/consensus.py would publish with these counts, to the last bit.
+    """
+    annotator, given = labels
+    likelihoods = counts.log_likelihoods(annotator, given)
+    model = model_logs(units[None], model_weight)
+    logs = add_labels(model.copy(), np.zeros(given.size, np.int64), likelihoods)
+    return Posterior(model[0] / LOG_UNIT, likelihoods / LOG_UNIT, posteriors(logs)[0])

@@ -27,6 +27,10 @@ class Names:
     def __len__(self) -> int:
         return len(self.names)
 
+    def find(self, name: str) -> int:
+        """The number of a name, -1 for one that is not in the list."""
+        return self._index.get(name, -1)
+
     def numbers(self, names: list[str]) -> NDArray[np.int32]:
         """The number of each name; new names are numbered as they come. Shape: (n,)."""
         try:

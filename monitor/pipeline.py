@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monitor.events import EventType
+from monitor.reviews import NONE_REVIEWED, find_reviewed
 from monitor.validate import Batch, validate
 from monitor.writes import EventWrites
 
@@ -15,11 +17,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from monitor.changes import AnnotationWrites, MarkerWrites, Outcome, PredictionWrites
+    from monitor.changes import AnnotationWrites, Changes, MarkerWrites, Outcome, PredictionWrites
     from monitor.decode import Decoder
     from monitor.detectors.protocol import Flags
-    from monitor.events import EventType, Records, Rejection
+    from monitor.events import Records, Rejection
     from monitor.opinions import Opinions
+    from monitor.reviews import Reviewed
     from monitor.state import State
     from monitor.tables import Rows
 
@@ -45,6 +48,7 @@ class Step:
     outcome: Outcome
     flags: tuple[Flags, ...]
     opinions: Opinions
+    reviewed: Reviewed
     annotation_start: int
     example_start: int
     example_starts: NDArray[np.int64]
@@ -78,6 +82,7 @@ def step(state: State, batch: Batch, rejections: Sequence[Rejection] = ()) -> St
         flags for detector in state.detectors for flags in detector.update(ledger, outcome.changes)
     )
     opinions = state.consensus.update(ledger, outcome.changes, len(state.annotators))
+    flags = *flags, opinions.flags
     return Step(
         batch,
         sorted([*rejections, *overflow], key=lambda rejection: rejection.position),
@@ -88,14 +93,23 @@ def step(state: State, batch: Batch, rejections: Sequence[Rejection] = ()) -> St
         named.prediction_events,
         markers,
         outcome,
-        (*flags, opinions.flags),
+        flags,
         opinions,
+        _reviewed(state, named, outcome.changes, flags),
         annotation_start,
         example_start,
         _starts(example, example_start),
         named.dropped_prediction_count,
         named.type_counts,
     )
+
+
+def _reviewed(
+    state: State, named: EventWrites, changes: Changes, flags: tuple[Flags, ...]
+) -> Reviewed:
+    if not named.type_counts[EventType.REVIEW]:
+        return NONE_REVIEWED
+    return find_reviewed(state, named.batch, changes, flags)
 
 
 def _starts(example: Rows, start: int) -> NDArray[np.int64]:

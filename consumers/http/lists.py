@@ -144,6 +144,19 @@ LISTS: Final[Mapping[str, Listed]] = {
         ("annotator",),
         {"annotator": "annotator"},
     ),
+    "precision": Listed(
+        "flag_precision",
+        "How often reviews confirm flags, for each method, and for each of its given labels.",
+        {
+            "method": Column("string", "Whose flag: confident_learning, consensus, or any."),
+            "given_label": Column("string", "The flagged label; null for all.", is_nullable=True),
+            "reviewed_count": Column("integer", "Flagged labels that were reviewed."),
+            "confirmed_count": Column("integer", "How many of them were wrong."),
+            "precision": Column("number", "Their share."),
+        },
+        ("method", "given_label"),
+        {"method": "method", "label": "given_label"},
+    ),
     "duplicates": Listed(
         "duplicates",
         "Examples that share their content with another, set by set.",

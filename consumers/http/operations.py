@@ -8,13 +8,11 @@ from consumers.http.describing import (
     ASKING,
     COMMON,
     NAME,
-    NAME_OR_NULL,
-    NUMBER,
     json_answer,
     operation,
     query,
-    record,
 )
+from consumers.http.explained import EXPLANATION
 from consumers.http.lists import LISTS
 from consumers.http.parameters import ROWS, ROWS_MAX
 from consumers.http.posted import POSTED
@@ -161,74 +159,8 @@ _PROBES: Final[dict[tuple[str, str], Json]] = {
         ("401", "403", "413", "500"),
     ),
 }
-_TIME = {"type": "string", "format": "date-time"}
 
 
-_JUDGED = record(
-    "A class, and whether the example counts as confident of it.",
-    {
-        "label": NAME,
-        "p": NUMBER,
-        "class_threshold": NUMBER,
-        "is_confident": {"type": "boolean"},
-    },
-)
-_FINDING: Json = {
-    "kind": {"enum": ["label_issue", "consensus_issue", "exact_duplicate", "conflicting_labels"]},
-    "action": {"enum": ["raised", "changed", "cleared"]},
-    "cause": {"enum": ["annotation", "threshold", "relabel", "deletion", "prediction"]},
-    "score": NUMBER,
-    "txn_id": {"type": "integer"},
-    "found_at": _TIME,
-}
-_EXPLAINED = record(
-    "A live annotation and the numbers behind its flag.",
-    {
-        "annotation_id": NAME,
-        "annotator": NAME,
-        "given_label": NAME,
-        "suggested_label": NAME_OR_NULL,
-        "is_label_issue": {"type": "boolean"},
-        "label_score": NUMBER,
-        "self_confidence": NUMBER,
-        "normalized_margin": NUMBER,
-        "model_version": NAME_OR_NULL,
-        "revision": {"type": ["integer", "null"]},
-        "annotated_at": {"type": ["string", "null"], "format": "date-time"},
-        "text": NAME_OR_NULL,
-        "uri": NAME_OR_NULL,
-        "rule": NAME | {"description": "Why it is an issue, or none."},
-        "classes": {"type": "array", "items": _JUDGED},
-        "history": {"type": "array", "items": record("A change of a flag.", _FINDING)},
-    },
-)
-_EXPLANATION = record(
-    "Everything known about an example.",
-    {
-        "example_id": NAME,
-        "model_version": NAME_OR_NULL,
-        "predicted_label": NAME_OR_NULL,
-        "annotations": {"type": "array", "items": _EXPLAINED},
-        "pending": {
-            "type": "array",
-            "items": record(
-                "An annotation that waits for a prediction.",
-                {"annotation_id": NAME, "annotator": NAME, "given_label": NAME, "since": _TIME},
-            ),
-        },
-        "duplicates": {
-            "type": "array",
-            "items": record(
-                "A set of examples with the same content.",
-                {
-                    "kind": NAME,
-                    "set_id": NAME,
-                    "others": {"type": ["array", "null"], "items": NAME},
-                },
-            ),
-        },
-    },
-)
 _EXAMPLE_ID = {
     "name": "example_id",
     "in": "path",
@@ -262,8 +194,8 @@ _OTHERS: Final[dict[tuple[str, str], Json]] = {
         "Metrics, for Prometheus.", _METRICS, ("401", "403", "413", "500")
     ),
     ("GET", "/api/explain/{example_id}"): operation(
-        "Every number behind the flags of an example.",
-        json_answer("The explanation.", _EXPLANATION),
+        "Every number behind the flags and the consensus of an example.",
+        json_answer("The explanation.", EXPLANATION),
         (*ASKING, "404"),
         (_EXAMPLE_ID,),
     ),

@@ -17,6 +17,7 @@ from consumers.metrics.definitions import (
     EVENTS_CONSUMED,
     EVENTS_PROCESSED,
     FINDINGS,
+    FLAG_REVIEWS,
     LABEL_FLAGS,
     LABEL_QUALITY,
     LAST_EVENT,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from monitor.detectors.protocol import Flags
     from monitor.events import Records
     from monitor.pipeline import Step
+    from monitor.reviews import Reviewed
     from monitor.state import State
 
 _ACTIONS = {action: action.name.lower() for action in Action}
@@ -139,9 +141,17 @@ class Counting:
             events = step.batch.events
             for found in [each.outcome for each in events if each.type is EventType.REVIEW]:
                 series.add(REVIEWS, 1, str(found))
+            self._reviewed(step.reviewed)
         series.add(WRITES_IGNORED, outcome.redelivery_count, "redelivery")
         series.add(WRITES_IGNORED, outcome.stale_count, "stale")
         series.add(WRITES_IGNORED, step.dropped_prediction_count, "unlabelled_overflow")
+
+    def _reviewed(self, reviewed: Reviewed) -> None:
+        for method, is_flagged in reviewed.by_method().items():
+            is_confirmed = reviewed.is_confirmed[is_flagged]
+            confirmed = int(is_confirmed.sum())
+            self._series.add(FLAG_REVIEWS, confirmed, method, "confirmed")
+            self._series.add(FLAG_REVIEWS, is_confirmed.size - confirmed, method, "refuted")
 
     def _timed(self, step: Step, now: float) -> None:
         times = step.batch.keys.time_us

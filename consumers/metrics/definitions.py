@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import product
 from typing import TYPE_CHECKING
 
 from consumers.metrics.shape import ALONE, Definition, Shape
 from consumers.observing import Stage
 from monitor.detectors.protocol import Action, Kind
 from monitor.events import EventType, Reason
+from monitor.reviews import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,6 +73,13 @@ REVIEWS = Definition(
     "Reviews of labels, by what they found.",
     ("outcome",),
     known=_each(("accepted", "fixed", "rejected")),
+)
+FLAG_REVIEWS = Definition(
+    "labelwatch_flag_reviews_total",
+    _COUNTER,
+    "Reviews of flagged labels: confirmed where the label is wrong, refuted where it is right.",
+    ("method", "outcome"),
+    known=tuple(product(METHODS, ("confirmed", "refuted"))),
 )
 INBOX_EVENTS = Definition(
     "labelwatch_inbox_events_total",
@@ -168,10 +177,7 @@ PENDING = Definition(
     known=_each(("annotation", "prediction")),
 )
 ANNOTATIONS_LIVE = Definition(
-    "labelwatch_annotations_live",
-    _GAUGE,
-    "Annotations that are judged now.",
-    known=ALONE,
+    "labelwatch_annotations_live", _GAUGE, "Annotations that are judged now.", known=ALONE
 )
 LABEL_ISSUES = Definition(
     "labelwatch_label_issues", _GAUGE, "Label issues that stand now.", known=ALONE
@@ -216,10 +222,7 @@ FINDINGS = Definition(
     known=tuple((str(kind), action.name.lower()) for kind in Kind for action in Action),
 )
 LABEL_FLAGS = Definition(
-    "labelwatch_label_flags_total",
-    _COUNTER,
-    "Label issues raised, by given label.",
-    ("label",),
+    "labelwatch_label_flags_total", _COUNTER, "Label issues raised, by given label.", ("label",)
 )
 RETRACTIONS = Definition(
     "labelwatch_retractions_total",

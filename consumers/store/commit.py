@@ -194,6 +194,8 @@ class Committer:
         reviews = rows.review_table(step, txn_id)
         if reviews is not None:
             self._tables.insert("review", reviews)
+        if len(step.reviewed):
+            self._tables.insert("reviewed", rows.reviewed_table(step, state))
         return Large() if details is None else large_in(details)
 
     def publish(self, opinions: Opinions, txn_id: int) -> None:

@@ -209,6 +209,22 @@ def review_table(step: Step, txn_id: int) -> pa.Table | None:
     )
 
 
+def reviewed_table(step: Step, state: State) -> pa.Table:
+    """The annotations that reviews are about, as they stood."""
+    found, keys = step.reviewed, step.batch.keys.take(step.reviewed.event)
+    names = state.classes.names
+    return pa.table(
+        {
+            "source": keys.source,
+            "position": keys.offset,
+            "annotation": found.annotation,
+            "given_label": pa.array([names[k] for k in found.given.tolist()], pa.string()),
+            "is_label_issue": found.is_label_issue,
+            "is_consensus_issue": found.is_consensus_issue,
+        }
+    )
+
+
 def _key_columns(keys: OrderKeys) -> dict[str, NDArray[Any]]:
     return {
         "revision": keys.revision,

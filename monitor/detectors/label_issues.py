@@ -101,6 +101,10 @@ class LabelIssues:
         self.strata_touched: tuple[int, ...] = ()
         """The strata that the last update was about: no other changed."""
 
+    def is_raised(self, annotations: Rows) -> Mask:
+        """Which of these annotations are label issues now."""
+        return self.issues.is_raised[annotations]
+
     def update(self, ledger: Ledger, changes: Changes) -> tuple[Flags, ...]:
         """Label issues raised, changed and cleared by this batch, on old annotations too."""
         self.suggestions.grow_to(ledger.examples.size)

@@ -11,6 +11,7 @@ annotator has one rate, that of being right, and all errors are equally likely.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -46,6 +47,20 @@ class _Coins(Columns):
     layout = (("count", np.int64, 0), ("agreement", np.int64, 0))
     count: Counts
     agreement: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Labels summed up elsewhere, by annotator and given label. Shape: (n,) each; `units` (n, K).
+
+    `agreement` is the sum of the given label's units. With too many classes `units` is not looked at.
+    """
+
+    annotator: Rows
+    given: NDArray[np.int16]
+    count: Counts
+    agreement: Counts
+    units: Counts
 
 
 class ConfusionCounts:
@@ -111,6 +126,17 @@ class ConfusionCounts:
             self._own[rows, :width] += sums
             self._totals[:size, :width] += other._totals[:size]
 
+    @staticmethod
+    def of_sums(sums: Sums, class_count: int) -> ConfusionCounts:
+        """The counts of labels that were summed up elsewhere."""
+        made = ConfusionCounts()
+        made.grow_to(int(sums.annotator.max(initial=-1)) + 1, class_count)
+        np.add.at(made._coins.count, sums.annotator, sums.count)
+        np.add.at(made._coins.agreement, sums.annotator, sums.agreement)
+        if made.is_dense:
+            made._add_units(sums.annotator, sums.given, sums.units)
+        return made
+
     def log_likelihoods(self, annotator: Rows, given: NDArray[np.int16]) -> Logs:
         """The log of P(this annotator gives this label | class), for each class. Shape: (n, K).
 
@@ -159,12 +185,14 @@ class ConfusionCounts:
         own = units[np.arange(given.size), given].astype(np.int64)
         np.add.at(self._coins.count, annotator, sign)
         np.add.at(self._coins.agreement, annotator, sign * own)
-        signed = units.astype(np.int64) * sign
-        _add_rows(self.pooled, given, signed)
+        self._add_units(annotator, given, units.astype(np.int64) * sign)
+
+    def _add_units(self, annotator: Rows, given: NDArray[np.int16], units: Counts) -> None:
+        _add_rows(self.pooled, given, units)
         if self.is_dense:
             rows = self._rows(annotator, given)
-            _add_rows(self._own, rows, signed)
-            _add_rows(self._totals, annotator, signed)
+            _add_rows(self._own, rows, units)
+            _add_rows(self._totals, annotator, units)
 
     def _rows(self, annotator: NDArray[np.integer], given: NDArray[np.integer]) -> Rows:
         """The row of each pair, which gets one where it has none."""

@@ -48,7 +48,10 @@ def tamper(path, sql):
 
 
 def tables(path):
-    """Every physical table, its rows in order, without clock, txn_id, findings, inbox, outbox."""
+    """Every physical table, its rows in order, without clock, txn_id, findings, inbox, outbox.
+
+    Nor `reviewed`: it holds flags as they stood at the commit of a review, as findings do.
+    """
     with opened(path, read_only=True) as db:
         names = [
             row[0]
@@ -57,7 +60,7 @@ def tables(path):
             ).fetchall()
         ]
         found = {}
-        for name in sorted(set(names) - {"finding", "txn", *PUBLISHED, *INBOX}):
+        for name in sorted(set(names) - {"finding", "reviewed", "txn", *PUBLISHED, *INBOX}):
             columns = [row[0] for row in db.execute(f"DESCRIBE store.{name}").fetchall()]
             kept = ", ".join(c for c in columns if c not in ("txn_id", *WALL_CLOCK))
             where = "WHERE name <> 'store_id'" if name == "setting" else ""

@@ -18,3 +18,5 @@ def test_names_are_numbered_by_first_arrival(known, batches):
         assert names.numbers(batch).tolist() == [expected.index(name) for name in batch]
     assert names.names == expected
     assert len(names) == len(expected)
+    assert [names.find(name) for name in expected] == list(range(len(expected)))
+    assert names.find("unheard of") == -1

@@ -30,6 +30,7 @@ def test_it_shows_what_there_is(busy, visit):
     assert visitor.page.locator("#latest li").count() == 8
     assert "labels conflict" in visitor.text("#duplicates")
     assert "malformed json 1" in visitor.text("#letters")
+    assert "No flag was reviewed yet." in visitor.text("#precision")
     assert visitor.is_at_ease()
 
 
@@ -99,6 +100,8 @@ def test_an_example_is_explained(busy, visit):
     visitor.follow(visitor.page.locator(".card a[href^='/explain']").first)
     assert "0.9000" in visitor.text("main")
     assert "label issue raised" in visitor.text("main")
+    assert "Consensus" in visitor.text("main")
+    assert "All together" in visitor.text("main")
     assert visitor.is_at_ease()
     assert visitor.go("/explain/nobody%2F%22").status == 404
     assert "'nobody/\"' is not in the store" in visitor.text("h1")

@@ -75,7 +75,7 @@ WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUT
 
 RATES: Final = f"""
 WITH recent AS MATERIALIZED (
-    SELECT txn_id, epoch_us(committed_at) // (1000000 * $step_s) AS step
+    SELECT txn_id, floor(epoch(committed_at) / $step_s)::BIGINT AS step
     FROM store.txn
     WHERE committed_at > (SELECT max(committed_at) FROM store.txn) - INTERVAL {MINUTES} MINUTE
 ),
@@ -138,6 +138,11 @@ content AS (
 SELECT n.*, c.text, c.uri FROM next n LEFT JOIN content c USING (example) ORDER BY n.score, n.example_id
 """  # noqa: S608 - our own numbers
 """What to label next, with the text and the picture or link of the first label that has them."""
+
+PRECISION: Final = """
+SELECT method, reviewed_count, confirmed_count, precision FROM flag_precision WHERE given_label IS NULL
+ORDER BY method = 'any', method
+"""
 
 DUPLICATES: Final = f"""
 SELECT set_id, bool_or(kind = 'conflicting_labels') AS is_conflicting,

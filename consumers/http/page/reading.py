@@ -68,6 +68,7 @@ class Overview:
     latest: list[Row]
     to_label: list[Row]
     annotators: list[Row]
+    precision: list[Row]
     duplicates: list[Row]
     reasons: list[Row]
     letters: list[Row]
@@ -123,6 +124,7 @@ def read(gate: Gate, asked: dict[str, str]) -> Overview:
         latest=_rows(gate, queries.LATEST, rows_max=ROWS_MAX),
         to_label=_rows(gate, queries.NEXT, rows_max=ROWS_MAX),
         annotators=_rows(gate, queries.ANNOTATORS, rows_max=ROWS_MAX),
+        precision=_rows(gate, queries.PRECISION),
         duplicates=_rows(gate, queries.DUPLICATES, rows_max=ROWS_MAX),
         reasons=_rows(gate, queries.REASONS, rows_max=ROWS_MAX),
         letters=_rows(gate, queries.LETTERS, rows_max=LETTERS_MAX),

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
+from consumers.explaining import log_odds
 from consumers.http.answers import AGAIN_S
 from consumers.http.page import files, queries
 from consumers.values import cell
@@ -101,6 +102,12 @@ def probable(annotation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for k, each in enumerate(ranked) if k < CLASSES_MAX or each["label"] == given]
 
 
+def likely(consensus: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The classes of an explained consensus with the highest posteriors."""
+    ranked = sorted(consensus["classes"], key=lambda each: -each["posterior"])
+    return ranked[:CLASSES_MAX]
+
+
 def clock(seconds: int) -> str:
     """The time of day of seconds since the epoch, in UTC."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%H:%M:%S")
@@ -139,4 +146,6 @@ _TEMPLATES.globals.update(
     explain_path=explain_path,
     address=address,
     probable=probable,
+    likely=likely,
+    log_odds=log_odds,
 )

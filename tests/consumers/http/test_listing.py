@@ -14,7 +14,8 @@ from consumers.values import plain
 from tests.consumers.http.web import Monitor
 from tests.consumers.stored import query
 
-VIEWS = {"next": "next_labels"}
+VIEWS = {"next": "next_labels", "precision": "flag_precision"}
+"""The views of lists that have another name."""
 # A page of each list, as small as to need several.
 LIMIT = 3
 LIMITS = {"annotators": 2}

@@ -85,7 +85,8 @@ def test_answers_of_a_store_with_rows_are_as_described(busy, schema):
     case = operation.Case(path_parameters={"example_id": issue["example_id"]})
     answer = case.call_and_validate(timeout=WAIT_S)
     assert answer.json()["annotations"]
-    for name in ("label-issues", "classes", "duplicates", "offsets", "dead-letters"):
+    assert answer.json()["consensus"]["votes"]
+    for name in ("label-issues", "classes", "precision", "duplicates", "offsets", "dead-letters"):
         case = schema[f"/api/{name}"]["GET"].Case(query={"limit": 1_000})
         answer = case.call_and_validate(timeout=WAIT_S)
         assert answer.json()["rows"]

@@ -16,7 +16,13 @@ from tests.consumers.streams import busy_stream
 from tests.metrics.live import samples, value
 
 CUT = frozenset(
-    {"findings_total", "retractions_total", "label_flags_total", "annotator_flags_total"}
+    {
+        "findings_total",
+        "retractions_total",
+        "label_flags_total",
+        "annotator_flags_total",
+        "flag_reviews_total",
+    }
 )
 """Changes are those from commit to commit: a flag may come and go between two."""
 IGNORED = {
@@ -53,6 +59,18 @@ def test_counters_and_gauges_are_what_the_store_holds(tmp_path):
     assert types["unknown", "rejected"] == sum(reasons.values())
     reviews = counted(path, "SELECT outcome, count(*) FROM store.review GROUP BY ALL")
     assert by(found, "reviews_total", "outcome") == reviews
+    flags = counted(
+        path,
+        """
+        SELECT CASE WHEN outcome = 'accepted' THEN 'refuted' ELSE 'confirmed' END,
+            count(*) FILTER (is_label_issue OR is_consensus_issue)
+        FROM store.reviewed JOIN store.review USING (source, position) GROUP BY ALL
+        """,
+    )
+    any_method = by(found, "flag_reviews_total", "method", "outcome")
+    assert {outcome: n for (method, outcome), n in any_method.items() if method == "any"} == {
+        outcome: n for (outcome,), n in flags.items()
+    }
     counters = dict(query(path, "SELECT name, value FROM store.counter"))
     ignored = {cause: counters.get(name, 0) for cause, name in IGNORED.items()}
     assert any(ignored.values())
