@@ -71,7 +71,13 @@ summed AS (
 )
 SELECT
     (SELECT list(label ORDER BY class) FROM store.class) AS labels,
-    (SELECT model_weight FROM store.weight) AS model_weight,
+    coalesce(
+        (
+            SELECT model_weight FROM store.class_weight
+            WHERE class = (SELECT any_value(list_position(units, list_max(units)) - 1) FROM target)
+        ),
+        (SELECT model_weight FROM store.weight)
+    ) AS model_weight,
     (SELECT any_value(units) FROM target) AS units,
     (
         SELECT list({

@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 
 from tests.oracle import UNIT
 
-OWN_PRIOR, DIAGONAL, SPREAD = 20, 20, 10
+OWN_PRIOR, DIAGONAL, SPREAD = 5, 20, 10
 MODEL_WEIGHT, P_FLOOR, DENSE_MAX = 1.5, 1e-6, 50
 
 

@@ -24,12 +24,13 @@ FROM (
     SELECT
         e.example, e.example_id, e.stratum,
         coalesce(l.consensus, list_position(e.units, e.best) - 1) AS consensus,
-        coalesce(l.consensus_quality, store.model_quality(e.units, e.best, o.weight, o.class_count))
+        coalesce(l.consensus_quality, store.model_quality(e.units, e.best, coalesce(w.model_weight, o.weight), o.class_count))
             AS consensus_quality,
         coalesce(l.annotation_count, 0) AS annotation_count,
         coalesce(l.is_disputed, false) AS is_disputed
     FROM (SELECT *, list_max(units) AS best FROM store.example WHERE stratum >= 0) e
     CROSS JOIN (SELECT store.model_weight() AS weight, (SELECT count(*) FROM store.class) AS class_count) o
+    LEFT JOIN store.class_weight w ON w.class = list_position(e.units, e.best) - 1
     LEFT JOIN (
         SELECT
             a.example, count(*) AS annotation_count, min(a.given) <> max(a.given) AS is_disputed,
