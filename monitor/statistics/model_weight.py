@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 RATIOS = (1 / 3, 1 / 2, 2 / 3, 5 / 6, 1, 7 / 6, 4 / 3, 5 / 3, 2, 8 / 3)
 """The weights that are tried, as multiples of the default."""
+CAUTION = 25.0
+"""Added under the root: up to five labels more are no reason to leave the default."""
 _BY_NEARNESS = np.argsort(np.abs(np.log(RATIOS)), kind="stable")
 
 
@@ -65,14 +67,15 @@ class Hits:
         """The weight of each class: the default, unless another one is clearly better. Shape: (K,).
 
         Better by more than the standard error of the difference (McNemar): of two weights that
-        foretell a and b labels which the other does not, that is √(a + b).
+        foretell a and b labels which the other does not, that is √(a + b); and a few labels prove
+        nothing.
         """
         hits = np.einsum("kgg->kg", self.count)
         best = hits.argmax(axis=1)
         classes = np.arange(best.size)
         both = self.count[classes, best]
         gained, lost = hits[classes, best][:, None] - both, hits - both
-        is_as_good = gained - lost <= np.sqrt(gained + lost)
+        is_as_good = gained - lost <= np.sqrt(gained + lost + CAUTION)
         # The best one is as good as itself, so there is always one.
         first = is_as_good[:, _BY_NEARNESS].argmax(axis=1)
         weights: Weights = self.default * np.array(RATIOS)[_BY_NEARNESS[first]]
