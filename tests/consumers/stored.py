@@ -63,6 +63,9 @@ def tables(path):
         for name in sorted(set(names) - {"finding", "reviewed", "txn", *PUBLISHED, *INBOX}):
             columns = [row[0] for row in db.execute(f"DESCRIBE store.{name}").fetchall()]
             kept = ", ".join(c for c in columns if c not in ("txn_id", *WALL_CLOCK))
+            if name == "flag":
+                # What the consensus thought when it raised the flag; what it thinks now is in `opinion`.
+                kept = kept.replace("score", "if(kind = 'consensus_issue', NULL, score) AS score")
             where = "WHERE name <> 'store_id'" if name == "setting" else ""
             found[name] = db.execute(
                 f"SELECT {kept} FROM store.{name} {where} ORDER BY ALL"

@@ -123,7 +123,7 @@ def _unfinished(folder, commits=3):
     """The log that a killed process leaves."""
     events = [{**EVENT, "example_id": f"x{i}"} for i in range(8)]
     write_jsonl(folder / "more.jsonl", events)
-    settings = {"BATCH_SIZE_MAX": 2, "CRASH_AT": f"store.marked:{commits}"}
+    settings = {"BATCH_SIZE_MAX": 2, "CRASH_AT": f"source.committed:{commits}"}
     killed = run_apart(
         "replay", "more.jsonl", "--store", "s.duckdb", cwd=folder, settings=settings
     )
