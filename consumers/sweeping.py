@@ -83,7 +83,8 @@ class Sweep:
                 self._begin()
             self._part(LAST_PART_EXAMPLES)
             self._store.checkpoint(above_bytes=_LAST_LOG_BYTES)
-        self._rate(self._clock())
+        if not self._is_rated:
+            self._rate(self._clock())
 
     def _is_worth_it(self, now: float) -> bool:
         if self._version is None:

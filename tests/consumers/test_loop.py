@@ -44,7 +44,8 @@ def test_of_a_short_stream_all_records_count(good, length, is_tripped, tmp_path)
     records = [True] * good + [False] * (length - good)
     text, stored = run_breaker(tmp_path / "s.duckdb", records, 20_000)
     assert (text is not None) == is_tripped
-    assert stored == ((0, 0, 0) if is_tripped else (length, length - good, 1))
+    assert stored[:2] == ((0, 0) if is_tripped else (length, length - good))
+    assert (stored[2] == 0) == is_tripped
 
 
 @pytest.mark.parametrize(("good", "is_tripped"), [(100, False), (99, True)])

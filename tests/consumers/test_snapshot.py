@@ -52,19 +52,19 @@ def test_a_copy_goes_on_as_the_store_would(filled, tmp_path):
 
 def test_what_stands_in_the_log_is_copied(stream, tmp_path):
     """A killed run leaves its last commits in the log; they are in the copy, and the log stays as it is."""
-    settings = {"CRASH_AT": "store.marked:3", "BATCH_SIZE_MAX": 50}
+    settings = {"CRASH_AT": "source.committed:3", "BATCH_SIZE_MAX": 50}
     run_apart("replay", stream, "--store", "s.duckdb", cwd=tmp_path, settings=settings)
     log = tmp_path / "s.duckdb.wal"
     before = log.read_bytes()
     assert take(tmp_path / "s.duckdb", "copy.duckdb").exit_code == 0
     assert log.read_bytes() == before
-    assert query(tmp_path / "copy.duckdb", "SELECT max(txn_id) FROM store.txn") == [(3,)]
+    assert query(tmp_path / "copy.duckdb", "SELECT next_offset FROM offsets") == [(150,)]
     assert difference(tables(tmp_path / "copy.duckdb"), tables(tmp_path / "s.duckdb")) is None
 
 
 def test_a_store_that_lost_its_log_is_not_copied(stream, tmp_path):
     """A copy of a store that lost its newest commits would hide that: it is refused as a run would be."""
-    settings = {"CRASH_AT": "store.marked:3", "BATCH_SIZE_MAX": 50}
+    settings = {"CRASH_AT": "source.committed:3", "BATCH_SIZE_MAX": 50}
     run_apart("replay", stream, "--store", "s.duckdb", cwd=tmp_path, settings=settings)
     (tmp_path / "s.duckdb.wal").unlink()
     ended = take(tmp_path / "s.duckdb", "copy.duckdb")

@@ -117,7 +117,7 @@ def test_the_stream_has_everything(undisturbed):
     assert len(held["model_version"]) == 3
     assert all(held.values()), [name for name, rows in held.items() if not rows]
     assert query(undisturbed, "SELECT count(DISTINCT cause) FROM findings") == [(5,)]
-    assert query(undisturbed, "SELECT count(DISTINCT kind) FROM findings") == [(3,)]
+    assert query(undisturbed, "SELECT count(DISTINCT kind) FROM findings") == [(4,)]
     assert query(undisturbed, "SELECT count(*) >= 15 FROM store.txn") == [(True,)]
     assert all(views(undisturbed).values())
 

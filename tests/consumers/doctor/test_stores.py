@@ -147,7 +147,7 @@ def test_what_a_kill_leaves(filled):
     """After a kill the log is read with the database, and neither is changed; without it there is a fault."""
     events = [{**EVENT, "example_id": f"x{i}"} for i in range(8)]
     write_jsonl(filled.with_name("more.jsonl"), events)
-    settings = {"BATCH_SIZE_MAX": 2, "CRASH_AT": "store.marked:3"}
+    settings = {"BATCH_SIZE_MAX": 2, "CRASH_AT": "source.committed:3"}
     arguments = ("replay", "more.jsonl", "--store", "s.duckdb")
     killed = run_apart(*arguments, cwd=filled.parent, settings=settings)
     assert killed.exit_code == -signal.SIGKILL, killed.err
