@@ -66,6 +66,8 @@ LISTS: Final[Mapping[str, Listed]] = {
             "predicted_label": Column("string", "The most probable label."),
             "suggested_label": Column("string", "The label it should have."),
             "label_score": Column("number", "Low where the label is suspect."),
+            "label_quality": _maybe("How probable the given label is, by model and all labels."),
+            "is_consensus_issue": Column("boolean", "Whether that is below a half."),
             "self_confidence": Column("number", "The probability of the given label."),
             "normalized_margin": Column(
                 "number", "How far the given label is from the most probable other one."
