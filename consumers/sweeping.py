@@ -50,7 +50,7 @@ class Sweep:
         self._next = 0
         self._is_under_way = self._is_measured = False
         self._due_at = self._heard_at = clock()
-        self._rated_at = -RATED_EVERY_S
+        self._rating_due_at = self._due_at
         self._is_rated = False
 
     @property
@@ -73,7 +73,7 @@ class Sweep:
             self._due_at = now + (now - began_at) / SHARE_MAX
             if not is_idle or now > began_at + _IDLE_S:
                 break
-        if not self._is_rated and now >= self._rated_at + RATED_EVERY_S:
+        if not self._is_rated and now >= self._rating_due_at:
             self._rate(now)
 
     def finish(self) -> None:
@@ -126,4 +126,6 @@ class Sweep:
         self._store.rate(ratings, consensus.model_weights)
         if self._observer:
             self._observer.rated(ratings)
-        self._rated_at, self._is_rated = now, True
+        taken_s = self._clock() - now
+        self._rating_due_at = now + max(RATED_EVERY_S, taken_s / SHARE_MAX)
+        self._is_rated = True
