@@ -8,7 +8,14 @@ import json
 import duckdb
 
 UNIT = 2**30
-WALL_CLOCK = ("ingested_at", "since", "found_at", "first_seen_at", "committed_at")
+WALL_CLOCK = (
+    "ingested_at",
+    "since",
+    "found_at",
+    "first_seen_at",
+    "committed_at",
+    "last_seen_at",  # of records without a time
+)
 PUBLISHED = ("published_finding", "published_dead_letter")
 INBOX = ("inbox", "inbox_key")
 VIEWS = (
