@@ -51,7 +51,7 @@ class Sweep:
         self._is_under_way = self._is_measured = False
         self._due_at = self._heard_at = clock()
         self._rating_due_at = self._due_at
-        self._is_rated = False
+        self._is_rated = not len(state.annotators)
 
     @property
     def is_current(self) -> bool:
