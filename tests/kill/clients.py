@@ -212,7 +212,8 @@ class Follower(Client):
         self.found.append(
             (self._last, finding["finding_id"], finding["action"], finding["example_id"])
         )
-        self._is_done = finding["example_id"] == LAST
+        # The last of its findings: those of one commit come by kind.
+        self._is_done = (finding["example_id"], finding["kind"]) == (LAST, "label_issue")
 
 
 def _events(answer):

@@ -97,7 +97,7 @@ def test_pictures_and_links(odd_monitor, visit):
     """A picture that does not load has its text; what is no picture and no address of the web stays text."""
     visitor = visit(odd_monitor)
     visitor.go()
-    page = visitor.page
+    page = visitor.page.locator("#issues")
     broken = page.locator(f".picture[src='{BROKEN}']")
     assert broken.get_attribute("alt") == "Picture of the example"
     assert broken.bounding_box()["height"] < 200

@@ -45,7 +45,7 @@ FROM newest
 GROUP BY GROUPING SETS ((method), (method, given_label))
 ORDER BY method, given_label NULLS FIRST;
 
-COMMENT ON VIEW flag_precision IS 'How often reviews found that a flag was right: one row per method, and one per method and given label. Of several reviews of one label the newest counts.';
+COMMENT ON VIEW flag_precision IS 'One row per method, and one per method and given label: how often reviews found that a flag was right. Of several reviews of one label the newest counts.';
 COMMENT ON COLUMN flag_precision.method IS 'Whose flag it was: confident_learning, consensus, or any, which is at least one of them.';
 COMMENT ON COLUMN flag_precision.given_label IS 'The label that was flagged, as it was when it was reviewed; NULL in the row of all labels together.';
 COMMENT ON COLUMN flag_precision.reviewed_count IS 'Flagged labels that were reviewed while the flag stood.';

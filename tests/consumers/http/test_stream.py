@@ -55,15 +55,17 @@ def test_findings_come_as_they_are_committed(monitor):
     monitor.settle()
     with streaming(monitor) as stream:
         monitor.send(*wrong(1))
-        first = events_of(stream, 1)
+        first = events_of(stream, 2)
         monitor.send(*wrong(2, 3))
-        found = [data for _, data in first + events_of(stream, 2)]
-    assert [data["example_id"] for data in found] == ["w1\n", "w2\n", "w3\n"]
+        found = [data for _, data in first + events_of(stream, 4)]
+    for kind in ("label_issue", "consensus_issue"):
+        named = [data["example_id"] for data in found if data["kind"] == kind]
+        assert named == ["w1\n", "w2\n", "w3\n"]
     assert monitor.stop().exit_code == 0
     shown = query(
         monitor.store,
         "SELECT finding_id, kind, action, cause, score, txn_id FROM findings WHERE example_id <> ? "
-        "ORDER BY txn_id, annotation_id",
+        "ORDER BY txn_id, kind, annotation_id",
         "w0\n",
     )
     columns = ("finding_id", "kind", "action", "cause", "score", "txn_id")

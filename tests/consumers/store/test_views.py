@@ -43,6 +43,7 @@ COLUMNS = {
     "findings": "finding_id kind action cause example_id annotation_id score txn_id found_at",
     "dead_letters": "topic kafka_partition kafka_offset reason error value first_seen_at key "
     "value_size value_sha256",
+    "flag_precision": "method given_label reviewed_count confirmed_count precision",
     "next_labels": "example_id active_learning_score consensus_label consensus_quality annotation_count "
     "is_disputed model_version",
     "offsets": "topic kafka_partition next_offset",
