@@ -84,5 +84,5 @@ def test_room_is_made_for_what_there_is():
     none = needed_bytes(0)
     assert needed_bytes(0, 0, Large(SIZE, SIZE)) == none + 4 * SIZE
     assert needed_bytes(0, 0, Large(10**12, SIZE)) == none + 4 * 2_048 * SIZE
-    assert needed_bytes(10**6) == none + 24 * 10**6
+    assert needed_bytes(10**6) == none + 48 * 10**6
     assert needed_bytes(0, 10**6) == none + 1_250_000
