@@ -142,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unlabelled_max: Positive = 5_000_000
     """Examples with a prediction and no annotation that are kept."""
     memory_limit: Name | None = None
-    """DuckDB's memory, like 2GB; unset: some 60 MB, 48 bytes an annotation, and 320 MB while others ask."""
+    """DuckDB's memory, like 2GB; unset: 60 MB, up to 130 bytes an annotation, 320 MB while others ask."""
     checkpoint_bytes: Positive = 40 << 20
     """Bytes of write-ahead log above which it is folded into the database."""
     mirror_bytes_max: Annotated[int, Meta(ge=0)] = 4 << 30

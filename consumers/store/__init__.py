@@ -142,7 +142,7 @@ class Store:
             load.check(self._db, state, flags)
             class_count = len(load.column(self._db, sql.CLASSES))
         self._committer.remember(state, class_count=class_count)
-        self._memory.fit(state.ledger.annotations.size, self._committer.large)
+        self._memory.fit(self._committer.large)
         return state
 
     def rebuild(self, shape: dict[str, Any], limits: Limits, grow: Grow | None = None) -> State:
@@ -153,7 +153,7 @@ class Store:
         with translated(self.path):
             check_classes(self._db, shape["classes"])
             # In one transaction any row may be written anew.
-            self._memory.hold(self.path.stat().st_size)
+            self._memory.rewrite(self.path.stat().st_size)
             txn_id = self._begin()
             renumber(self._db, shape["classes"])
             write_shape(self._committer, shape)
@@ -193,7 +193,6 @@ class Store:
         with self._access.held():
             self._access.write(lambda: self._write(step, state, arrival), self._was_written)
             self._has_committed()
-            self._memory.fit(state.ledger.annotations.size, self._committer.large)
             if counted:
                 self.inbox.has_counted(counted.next_offset, self.txn_id)
         self._committer.remember(state, class_count=len(state.classes))
@@ -291,6 +290,7 @@ class Store:
         self.txn_id += 1
         self._mark.write(self._settings["store_id"], self.txn_id)
         crash.point("store.marked")
+        self._memory.fit(self._committer.large)
 
     def _value(self, statement: str, parameters: dict[str, Any] | None = None) -> int:
         row = self._db.execute(statement, parameters or {}).fetchone()

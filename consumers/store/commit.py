@@ -10,7 +10,6 @@ import numpy as np
 
 from consumers.arrow import pa
 from consumers.store import judged, load, rows
-from consumers.store import statements as sql
 from consumers.store.details import detail_table
 from consumers.store.letters import dead_letter_table
 from consumers.store.memory_limit import Large, large_in
@@ -177,19 +176,19 @@ class Committer:
         annotations = rows.annotation_table(step, state, txn_id)
         written = step.annotations.annotation[step.outcome.annotation_wins]
         rewritten = written[written < step.annotation_start]
-        self._tables.delete(sql.DELETE_ANNOTATIONS, rewritten)
-        self._tables.delete(sql.DELETE_DETAILS, rewritten)
+        self._tables.delete("annotation", rewritten)
+        self._tables.delete("annotation_detail", rewritten)
         self._tables.insert("annotation", annotations)
         details = detail_table(step, state)
         if details is not None:
             self._tables.insert("annotation_detail", details)
         examples, old = rows.example_table(step, state, txn_id)
-        self._tables.delete(sql.DELETE_EXAMPLES, old)
+        self._tables.delete("example", old)
         self._tables.insert("example", examples)
         self._tables.insert("prediction_key", rows.prediction_key_table(step))
         self._tables.insert("marker", rows.marker_table(step))
         marked, retracted = rows.retracted_tables(step, state.ledger)
-        self._tables.delete(sql.DELETE_RETRACTED, marked)
+        self._tables.delete("retracted", marked)
         self._tables.insert("retracted", pa.table({"annotation": retracted}))
         reviews = rows.review_table(step, txn_id)
         if reviews is not None:
@@ -238,7 +237,7 @@ class Committer:
             self._tables.delete_stratum(table, part.stratum)
             changed = np.flatnonzero(part.is_kept)
         else:
-            self._tables.delete_by(sql.DELETE_CHANGED[table], table, rows_of(changed))
+            self._tables.delete_by(table, rows_of(changed))
             changed = changed[part.is_kept[changed]]
         self._tables.insert(table, rows_of(changed))
 
@@ -249,7 +248,7 @@ class Committer:
         txn_ids, count = arrival.letter_txn_ids, len(arrival.records)
         if txn_ids is not None:
             places = _coordinates(arrival.records, sources)
-            self._tables.delete_by(sql.DELETE_DEAD_LETTERS, "place", places)
+            self._tables.delete_by("dead_letter", places)
         first = np.full(count, txn_id, np.int64) if txn_ids is None else txn_ids
         self._write_positions(arrival.positions, state)
         if not step.rejections:

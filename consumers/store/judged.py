@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consumers.arrow import pa
-from consumers.store import statements as sql
 from monitor.changes import Cause
 from monitor.detectors.protocol import Action
 
@@ -27,7 +26,7 @@ _CAUSES = pa.array([cause.name.lower() for cause in Cause])
 
 def write_opinions(tables: Tables, opinions: Opinions) -> None:
     """What is said of annotations and was not before."""
-    tables.delete(sql.DELETE_OPINIONS, opinions.goes)
+    tables.delete("opinion", opinions.goes)
     tables.insert("opinion", opinion_table(opinions))
 
 
@@ -35,7 +34,7 @@ def write_flags(tables: Tables, changed: Iterable[Flags], txn_id: int) -> None:
     """Flags that come and go, and the findings that say so."""
     for flags in filter(len, changed):
         goes, comes = flag_tables(flags, txn_id)
-        tables.delete(sql.DELETE_FLAGS, goes, str(flags.kind))
+        tables.delete("flag", goes, str(flags.kind))
         tables.insert("flag", comes)
         tables.insert("finding", finding_table(flags, txn_id))
 

@@ -1,8 +1,8 @@
 """DuckDB's memory, where nobody has set it: what it needs now.
 
 Any fixed limit is too small for what may come, or is filled with copies of what was written. Needed
-are a few megabytes, something for each annotation (which rows are deleted), what was written since
-the last checkpoint, and room for a vector of large values: DuckDB reads and folds in so many at a time.
+are a few megabytes, what was written since the last checkpoint, a block for each row group that lost
+rows since then or grew, and room for a vector of large values: DuckDB reads and folds in so many at a time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import duckdb
 import numpy as np
 
 from consumers.arrow import pa
+from consumers.store.connection import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_BYTES, _BYTES_PER_ROW, _FILE_BYTES_PER_ROW = 48_000_000, 48, 80
+_BYTES, _FILE_BYTES_PER_ROW = 48_000_000, 80
+# Which rows of a row group came and went since the last checkpoint is kept in a block of its own.
+_GROUP_BYTES = 256 << 10
+_LARGE_TABLES = 5  # with a row for each annotation or example, some of which go
+_LOG_BYTES_PER_DELETED = 8
 _PER_HELD_BYTE, _PER_LARGE_BYTE = 1.25, 4
 _PER_WAITING_BYTE = 3
 _LARGE = 4_096
@@ -62,12 +67,12 @@ def _lengths(batch: pa.Table) -> Iterator[NDArray[np.int32]]:
                 yield np.diff(offsets[chunk.offset : chunk.offset + len(chunk) + 1])
 
 
-def needed_bytes(row_count: int, held_bytes: int = 0, large: Large | None = None) -> int:
-    """For so many annotations, so many bytes that wait for a checkpoint, and these large values."""
+def needed_bytes(held_bytes: int = 0, group_count: int = 0, large: Large | None = None) -> int:
+    """For so many bytes that wait for a checkpoint, so many row groups changed by them, and large values."""
     large = large or Large()
     vector = min(large.total, large.largest * duckdb.__standard_vector_size__)
     held = round(held_bytes * _PER_HELD_BYTE)
-    return _BYTES + row_count * _BYTES_PER_ROW + held + vector * _PER_LARGE_BYTE
+    return _BYTES + held + group_count * _GROUP_BYTES + vector * _PER_LARGE_BYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +90,30 @@ class Files:
         return Files(row_count, wal.stat().st_size if wal.exists() else 0)
 
     @property
+    def deleted_count(self) -> int:
+        """The rows that the log may delete."""
+        return self.held_bytes // _LOG_BYTES_PER_DELETED
+
+    @property
     def needed_bytes(self) -> int:
         """Memory to open them with."""
-        return needed_bytes(self.row_count, self.held_bytes)
+        groups = min(self.deleted_count, _LARGE_TABLES * (self.row_count // ROW_GROUP_ROWS + 1))
+        return needed_bytes(self.held_bytes, groups)
+
+
+@dataclass(slots=True)
+class _Changes:
+    """Rows of a table: those in the file, and those that came and went since a checkpoint."""
+
+    stored: int = 0
+    inserted: int = 0
+    deleted: int = 0
+
+    @property
+    def group_count(self) -> int:
+        """The row groups that they may have changed."""
+        new = -(-self.inserted // ROW_GROUP_ROWS)
+        return new + min(self.deleted, self.stored // ROW_GROUP_ROWS + 1 + new)
 
 
 class MemoryLimit:
@@ -99,13 +125,17 @@ class MemoryLimit:
         self._lock = threading.Lock()
         self._lent: dict[str, tuple[int, float]] = {}
         self._is_fixed, self._is_closed = is_fixed, False
-        self._row_count, self._large = files.row_count, Large()
+        self._large = Large()
         self._logged, self._unlogged = files.held_bytes, 0
         self._waiting = 0
         self._limit = _limit_of(self._db) if is_fixed else files.needed_bytes
         self._db.execute(
             "PREPARE held AS SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'ALLOCATOR'"
         )
+        self._changes = {
+            table: _Changes(stored, deleted=files.deleted_count)
+            for table, stored in self._stored().items()
+        }
 
     @property
     def limit(self) -> int:
@@ -125,22 +155,40 @@ class MemoryLimit:
         self._waiting = byte_count
         self._set()
 
-    def fit(self, row_count: int, large: Large) -> None:
-        """After a commit there are so many annotations, and such values."""
-        self._row_count, self._large, self._unlogged = row_count, large, 0
+    def fit(self, large: Large) -> None:
+        """After a commit there are such values."""
+        self._large, self._unlogged = large, 0
         self._set()
 
-    def hold(self, byte_count: int, *, is_logged: bool = True) -> None:
-        """So many bytes are about to be written: to the log, or with the commit to the file."""
-        if is_logged:
+    def insert(self, table: str, row_count: int, byte_count: int) -> None:
+        """So many rows are about to be written: few to the log, many with the commit to the file."""
+        if row_count < ROW_GROUP_ROWS:
+            self._changes[table].inserted += row_count
             self._logged += byte_count
         else:
+            self._changes[table].stored += row_count
             self._unlogged += byte_count
+        self._set()
+
+    def delete(self, table: str, row_count: int) -> None:
+        """Up to so many rows are about to be deleted."""
+        self._changes[table].deleted += row_count
+        self._set()
+
+    def rewrite(self, byte_count: int) -> None:
+        """Tables of so many bytes may be written anew in one transaction."""
+        self._unlogged += byte_count
         self._set()
 
     def release(self) -> None:
         """All that was written is in the file now."""
         self._logged = 0
+        with self._lock:
+            found = self._stored()
+        for table, stored in found.items():
+            # A table that has lost rows will lose more: the limit stays for those.
+            changes = self._changes[table]
+            changes.stored, changes.inserted = stored, 0
         self._set()
 
     def lend(self, borrower: str, byte_count: int, *, for_s: float = math.inf) -> None:
@@ -157,12 +205,19 @@ class MemoryLimit:
             self._db.close()
             self._is_closed = True
 
+    def _stored(self) -> dict[str, int]:
+        found = self._db.execute(
+            "SELECT table_name, estimated_size FROM duckdb_tables() WHERE schema_name = 'store'"
+        )
+        return dict(found.fetchall())
+
     def _needed(self) -> int:
         now = time.monotonic()
         lent = sum(byte_count for byte_count, until in self._lent.copy().values() if until > now)
         held = self._logged + self._unlogged
         waiting = self._waiting * _PER_WAITING_BYTE
-        return needed_bytes(self._row_count, held, self._large) + waiting + lent
+        groups = sum(changes.group_count for changes in self._changes.values())
+        return needed_bytes(held, groups, self._large) + waiting + lent
 
     def _set(self) -> None:
         if self._is_fixed or self._is_right(self._needed()):

@@ -41,7 +41,7 @@ def create(path: Path) -> None:
     _discard(unfinished)
     try:
         with translated(path):
-            db = connect(unfinished, f"{needed_bytes(0)}B")
+            db = connect(unfinished, f"{needed_bytes()}B")
             migrate(db)
             identity = json.dumps(uuid.uuid4().hex)
             db.execute("INSERT INTO store.setting VALUES ('store_id', ?)", [identity])

@@ -128,31 +128,31 @@ WHERE f.kind = 'label_issue'
 """
 """What orders and selects rows of the view `label_issues`. The view itself would compute all rows first."""
 
-DELETE_ANNOTATIONS = (
-    "DELETE FROM store.annotation WHERE annotation IN (SELECT value FROM batch_rows)"
-)
-DELETE_DETAILS = """
-DELETE FROM store.annotation_detail WHERE annotation IN (SELECT value FROM batch_rows)
-"""
-DELETE_EXAMPLES = "DELETE FROM store.example WHERE example IN (SELECT value FROM batch_rows)"
-DELETE_OPINIONS = "DELETE FROM store.opinion WHERE annotation IN (SELECT value FROM batch_rows)"
-DELETE_RETRACTED = "DELETE FROM store.retracted WHERE annotation IN (SELECT value FROM batch_rows)"
-DELETE_FLAGS = (
-    "DELETE FROM store.flag WHERE kind = ? AND annotation IN (SELECT value FROM batch_rows)"
-)
-DELETE_CHANGED = {
+DELETE = {
+    table: f"DELETE FROM store.{table} WHERE {which} IN (SELECT value FROM batch_rows)"  # noqa: S608 - our own names
+    for table, which in {
+        "annotation": "annotation",
+        "annotation_detail": "annotation",
+        "example": "example",
+        "opinion": "annotation",
+        "retracted": "annotation",
+        "flag": "kind = ? AND annotation",
+    }.items()
+}
+DELETE_BY = {
     "class_statistics": """
-DELETE FROM store.class_statistics s USING batch_class_statistics b WHERE s.stratum = b.stratum AND s.class =
-b.class
+DELETE FROM store.class_statistics s USING batch_class_statistics_keys b
+WHERE s.stratum = b.stratum AND s.class = b.class
 """,
     "joint": """
-DELETE FROM store.joint j USING batch_joint b
+DELETE FROM store.joint j USING batch_joint_keys b
 WHERE j.stratum = b.stratum AND j.given = b.given AND j.suggested = b.suggested
 """,
+    "dead_letter": """
+DELETE FROM store.dead_letter d USING batch_dead_letter_keys b
+WHERE d.source = b.source AND d.position = b.position
+""",
 }
-DELETE_DEAD_LETTERS = """
-DELETE FROM store.dead_letter d USING batch_place b WHERE d.source = b.source AND d.position = b.position
-"""
 DERIVED = ("flag", "class_statistics", "joint", "opinion", "annotator_rating", "class_weight")
 """Tables that follow from the facts: emptied and written anew by `labelwatch rebuild`."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.arrow import pa
-from consumers.store.connection import ROW_GROUP_ROWS
+from consumers.store import statements as sql
 
 if TYPE_CHECKING:
     import duckdb
 
     from consumers.store.memory_limit import MemoryLimit
     from monitor.tables import Rows
+
+
+_ANY = 1 << 40
 
 
 class _Batch:
@@ -45,7 +48,7 @@ class Tables:
     def insert(self, table: str, batch: pa.Table) -> None:
         """Append all rows of an Arrow table; its columns are in the order of the table's."""
         if len(batch):
-            self._memory.hold(batch.nbytes, is_logged=len(batch) < ROW_GROUP_ROWS)
+            self._memory.insert(table, len(batch), batch.nbytes)
             self._show(table, batch)
             if table not in self._prepared:
                 # Planning an INSERT takes longer than to insert the few rows of a light stream.
@@ -55,24 +58,28 @@ class Tables:
                 self._prepared.add(table)
             self._db.execute(f"EXECUTE insert_{table}")
 
-    def delete(self, statement: str, rows: Rows, *parameters: str) -> None:
-        """Run a DELETE of row numbers, which it reads as `batch_rows (value)`."""
+    def delete(self, table: str, rows: Rows, *parameters: str) -> None:
+        """Delete rows by their numbers, which sql.DELETE reads as `batch_rows (value)`."""
         if len(rows):
+            self._memory.delete(table, len(rows))
             self._show("rows", pa.table({"value": rows}))
-            self._db.execute(statement, list(parameters))
+            self._db.execute(sql.DELETE[table], list(parameters))
 
-    def delete_by(self, statement: str, table: str, batch: pa.Table) -> None:
-        """Run a DELETE that finds what goes by the keys in `batch`, which it reads as `batch_<table>`."""
-        if len(batch):
-            self._show(table, batch)
-            self._db.execute(statement)
+    def delete_by(self, table: str, keys: pa.Table) -> None:
+        """Delete rows by their keys, which sql.DELETE_BY reads as `batch_<table>_keys`."""
+        if len(keys):
+            self._memory.delete(table, len(keys))
+            self._show(f"{table}_keys", keys)
+            self._db.execute(sql.DELETE_BY[table])
 
     def delete_stratum(self, table: str, number: int) -> None:
         """Delete all rows of a stratum."""
+        self._memory.delete(table, _ANY)
         self._db.execute(f"DELETE FROM store.{table} WHERE stratum = ?", [number])  # noqa: S608 - our own names
 
     def replace_all(self, table: str, batch: pa.Table) -> None:
         """Replace every row of a small table: that costs less than to look for those that go."""
+        self._memory.delete(table, _ANY)
         self._db.execute(f"DELETE FROM store.{table}")  # noqa: S608 - our own names
         self.insert(table, batch)
 

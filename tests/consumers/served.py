@@ -14,7 +14,7 @@ from consumers.board import Board
 from consumers.config import HttpSettings
 from consumers.http.app import application
 from consumers.http.context import Context
-from tests.consumers.waiting import LATE_S
+from tests.waiting import LATE_S
 
 
 @contextlib.contextmanager

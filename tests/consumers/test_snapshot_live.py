@@ -33,7 +33,7 @@ from tests.consumers.stored import (
 )
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import run_here
-from tests.consumers.waiting import wait_for
+from tests.waiting import wait_for
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import pytest
 
 from tests.consumers.stored import query
 from tests.consumers.terminal import finish, killed_at_last, start
-from tests.consumers.waiting import LATE_S, wait_for_commit
+from tests.waiting import LATE_S, wait_for_commit
 
 EVENT = b'{"example_id":"x%d","label":"a","pred_probs":{"a":0.5,"b":0.5}}\n'
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tests.dashboards.composed import ROOT, health_check, settings
 from tests.kafka.broker import Broker, is_open
-from tests.metrics.prometheus import LATE_S, Prometheus, tool
+from tests.metrics.prometheus import Prometheus, tool
 from tests.ports import free_port
+from tests.waiting import LATE_S
 
 TOOLS = Path(sys.executable).parent
 _LOG4J = """

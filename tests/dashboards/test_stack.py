@@ -16,8 +16,8 @@ from tests.consumers.streams import busy_stream
 from tests.dashboards.composed import PANELS
 from tests.dashboards.conftest import TOKEN
 from tests.dashboards.running import prometheus
-from tests.kafka.broker import wait_for
-from tests.kafka.client import LATE_S, Client
+from tests.kafka.client import Client
+from tests.waiting import LATE_S, wait_for
 
 TOPIC, A_ROUND = "annotations", 60
 

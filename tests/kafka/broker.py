@@ -13,9 +13,10 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from tests.kafka.client import LATE_S, Client, wait_for
+from tests.kafka.client import Client
 from tests.kafka.java import classpath
 from tests.ports import free_ports
+from tests.waiting import LATE_S, wait_for
 
 USER, PASSWORD = "alice", "wonderland"
 _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule"

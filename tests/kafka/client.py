@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import time
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import (
@@ -21,8 +20,8 @@ from kafka.admin import (
 )
 from kafka.errors import KafkaError
 
-LATE_S = 180.0
-"""Only what hangs takes as long."""
+from tests.waiting import wait_for
+
 ONE_BATCH_MS = 60_000
 _numbers = itertools.count()
 
@@ -165,14 +164,6 @@ class Client:
     def _has_rule(self, rule):
         found, _ = self.admin.describe_acls(rule)
         return bool(found)
-
-
-def wait_for(is_so, late_s=LATE_S):
-    """Wait until it is so. An assertion where it never is."""
-    deadline = time.monotonic() + late_s
-    while not is_so():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def _rule(user, resource, operation, permission):

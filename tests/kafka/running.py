@@ -12,7 +12,7 @@ from consumers.kafka.clients import python_settings
 from consumers.store.lock import url_of
 from tests.consumers.stored import query
 from tests.consumers.terminal import killed_at_last, run_here, start
-from tests.kafka.client import LATE_S
+from tests.waiting import LATE_S
 
 CLASSES = "a,b,c"
 CLIENTS = ("kafka", "confluent")

@@ -9,9 +9,10 @@ import re
 import signal
 
 from tests.consumers.terminal import finish, killed_at_last, run_here, start
-from tests.kafka.broker import PASSWORD, USER, wait_for
+from tests.kafka.broker import PASSWORD, USER
 from tests.kafka.running import count, follow, impatient, rejections
 from tests.kafka.test_faults import secured  # noqa: F401 - a fixture
+from tests.waiting import wait_for
 
 
 @contextlib.contextmanager

@@ -9,11 +9,12 @@ import pytest
 
 from consumers.kafka import publisher
 from tests.consumers.terminal import finish, run_here
-from tests.kafka.broker import PASSWORD, USER, wait_for
+from tests.kafka.broker import PASSWORD, USER
 from tests.kafka.client import Client
 from tests.kafka.published import Outputs
 from tests.kafka.running import CLIENTS, annotation, follow, follow_on, impatient, now_at, offsets
 from tests.kafka.test_faults import secured  # noqa: F401 - a fixture
+from tests.waiting import wait_for
 
 HOUR_MS = 3_600_000
 LOGIN = {

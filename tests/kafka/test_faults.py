@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.consumers.terminal import finish, run_here
-from tests.kafka.broker import PASSWORD, USER, wait_for
+from tests.kafka.broker import PASSWORD, USER
 from tests.kafka.client import Client
 from tests.kafka.running import (
     annotation,
@@ -19,6 +19,7 @@ from tests.kafka.running import (
     offsets,
     rejections,
 )
+from tests.waiting import wait_for
 
 both = pytest.mark.usefixtures("client")
 LOGIN = {

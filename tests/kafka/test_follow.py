@@ -6,7 +6,6 @@ import pytest
 
 from tests.consumers.stored import query, views
 from tests.consumers.terminal import finish, run_here
-from tests.kafka.broker import wait_for
 from tests.kafka.client import send
 from tests.kafka.running import (
     annotation,
@@ -18,6 +17,7 @@ from tests.kafka.running import (
     offsets,
     rejections,
 )
+from tests.waiting import wait_for
 
 both = pytest.mark.usefixtures("client")
 

@@ -8,8 +8,8 @@ from consumers.store.lock import url_of
 from tests.consumers.http.test_stream import streaming
 from tests.consumers.http.web import Monitor, events_of
 from tests.consumers.terminal import finish
-from tests.kafka.broker import wait_for
 from tests.kafka.running import annotation, follow_on, now_at
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("client")
 

@@ -13,7 +13,6 @@ from consumers.errors import SourceError
 from consumers.kafka import KafkaSource, connector
 from consumers.kafka.verifier import EVERY_S
 from tests.consumers.terminal import finish
-from tests.kafka.broker import wait_for
 from tests.kafka.running import (
     annotation,
     count,
@@ -23,6 +22,7 @@ from tests.kafka.running import (
     offsets,
     rejections,
 )
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("client")
 

@@ -13,10 +13,11 @@ from consumers.kafka import publisher
 from tests.consumers.stored import query, tamper, write_jsonl
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import finish, run_here
-from tests.kafka.broker import PASSWORD, USER, wait_for
+from tests.kafka.broker import PASSWORD, USER
 from tests.kafka.client import Client
 from tests.kafka.published import Outputs, stored_findings, stored_letters
 from tests.kafka.running import annotation, follow, follow_on, impatient, now_at
+from tests.waiting import wait_for
 
 STORE = "labelwatch.duckdb"
 PER_SUSPECT = 2

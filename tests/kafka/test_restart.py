@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from tests.consumers.terminal import finish
-from tests.kafka.broker import wait_for
 from tests.kafka.running import annotation, count, follow, follow_on, now_at, offsets
+from tests.waiting import wait_for
 
 LARGE = "x" * 200_000
 

@@ -24,9 +24,10 @@ from consumers.crash import POINTS
 from tests.consumers.stored import difference, tables, views
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import finish
-from tests.kafka.broker import Broker, wait_for
+from tests.kafka.broker import Broker
 from tests.kafka.running import committed
 from tests.kafka.test_kill import TIMES, Follower
+from tests.waiting import wait_for
 
 LENGTH = 9_000
 CLASSES = "a,b,c,d,e,f"

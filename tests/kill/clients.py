@@ -12,9 +12,8 @@ from random import Random
 from urllib.parse import urlsplit
 
 from tests.consumers.http.serving import post
-from tests.consumers.waiting import LATE_S
 
-HANG_S = LATE_S
+HANG_S = 120
 """A query takes up to ten seconds: who waits longer than this without a word is not answered."""
 AGAIN = {429, 503}
 """Not now; the answer says why, and when."""

@@ -14,8 +14,8 @@ from consumers.wiring import open_line
 from tests.consumers.http.serving import Monitor, post
 from tests.consumers.stored import assert_findings_add_up, difference, query, tables
 from tests.consumers.terminal import finish
-from tests.consumers.waiting import LATE_S, wait_for
 from tests.kill.clients import LAST, Asker, Explainer, Follower, Lister, Sender, Town
+from tests.waiting import LATE_S, wait_for
 
 POPULATION = {Sender: 60, Follower: 60, Asker: 40, Lister: 25, Explainer: 15}
 POINTS = ("inbox.stored:20", "store.inserted:5", "store.committed:5", "store.checkpointed:2")

@@ -16,7 +16,7 @@ from consumers.crash import INBOX_POINTS
 from tests.consumers.http.serving import Monitor, post
 from tests.consumers.stored import assert_findings_add_up, query
 from tests.consumers.terminal import finish
-from tests.consumers.waiting import LATE_S, wait_for
+from tests.waiting import LATE_S, wait_for
 
 POINTS = (
     *INBOX_POINTS,

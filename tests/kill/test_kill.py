@@ -25,7 +25,7 @@ from tests.consumers.stored import (
 )
 from tests.consumers.streams import busy_stream
 from tests.consumers.terminal import finish, run_apart, start
-from tests.consumers.waiting import committed, wait_for_commit
+from tests.waiting import committed, wait_for_commit
 
 SETTINGS = {"BATCH_SIZE_MAX": 100, "CHECKPOINT_BYTES": 100_000}
 LENGTH = 1_500

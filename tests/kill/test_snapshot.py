@@ -13,7 +13,7 @@ from tests.consumers.copies import everything
 from tests.consumers.http.serving import Monitor, post
 from tests.consumers.stored import difference, query
 from tests.consumers.terminal import finish, killed_at_last, run_apart, start
-from tests.consumers.waiting import LATE_S, wait_for
+from tests.waiting import LATE_S, wait_for
 
 EVENTS, TEXT_BYTES = 70, 100_000
 TRIES = 20

@@ -22,8 +22,8 @@ from consumers.metrics import Metrics
 from consumers.wiring import open_line
 from monitor.events import Partition
 from tests.consumers.logs import Log, LogSource
+from tests.waiting import LATE_S, beside
 
-LATE_S = 180.0
 PLACE = Partition("annotations")
 
 
@@ -96,27 +96,17 @@ def monitor(folder, **settings):
     board, source = Board(), LiveSource()
     metrics = Metrics(MetricsSettings(), board, path)
     is_over = threading.Event()
-    faults = []
 
     def follow():
-        try:
-            with open_line(Settings(store=str(path), **settings), "test") as line:
-                watched = replace(line, observer=metrics, board=board)
-                run(watched, source, Breaker(is_armed=False), is_over.is_set, lambda _: None)
-        except BaseException as fault:
-            faults.append(fault)
-            raise
+        with open_line(Settings(store=str(path), **settings), "test") as line:
+            watched = replace(line, observer=metrics, board=board)
+            run(watched, source, Breaker(is_armed=False), is_over.is_set, lambda _: None)
 
-    thread = threading.Thread(target=follow)
-    thread.start()
-    try:
-        with served(Context(HttpSettings(), board, metrics=metrics)) as port:
-            yield Monitor(source, metrics, port)
-    finally:
-        is_over.set()
-        thread.join(LATE_S)
-    assert not faults
-    assert not thread.is_alive()
+    with (
+        beside(follow, is_over),
+        served(Context(HttpSettings(), board, metrics=metrics)) as port,
+    ):
+        yield Monitor(source, metrics, port)
 
 
 @contextlib.contextmanager

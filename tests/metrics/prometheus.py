@@ -13,9 +13,7 @@ import urllib.request
 
 from tests.missing import missing
 from tests.ports import free_port
-
-LATE_S = 180.0
-"""Only what hangs takes as long."""
+from tests.waiting import LATE_S
 
 CONFIGURATION = """
 global: {{scrape_interval: 5s, scrape_timeout: 5s}}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.consumers.http.serving import post
-from tests.consumers.http.web import Monitor, wait_for
+from tests.consumers.http.web import Monitor
 from tests.page.browser import PHONE
 from tests.page.streams import event, lines
 from tests.ports import free_port
+from tests.waiting import wait_for
 
 
 def test_it_shows_what_there_is(busy, visit):

@@ -12,9 +12,9 @@ import pytest
 from consumers.store.gate import Limits
 from tests.consumers.http.asking import Got, serving
 from tests.consumers.store.living import living
+from tests.waiting import LATE_S
 
 TOKEN = "s3cret"
-LATE_S = 120
 LIMITS = Limits(seconds=30.0, rows=1_000, bytes=8 << 20)
 
 

@@ -23,7 +23,7 @@ from tests.consumers.terminal import (
     run_here,
     start,
 )
-from tests.consumers.waiting import wait_for
+from tests.waiting import wait_for
 
 STRANGE = [
     'say "hi"',

@@ -128,6 +128,7 @@ def assert_filter_is_cleanlabs(filter_by, store):
     expected = set()
     for _, ids, labels, pred_probs, _ in strata(store):
         with warnings.catch_warnings():
+            # cleanlab's remark on classes of one annotation, which some filters leave out.
             warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)
             mask = find_label_issues(labels, pred_probs, filter_by=filter_by, n_jobs=1)
         expected |= set(ids[mask].tolist())

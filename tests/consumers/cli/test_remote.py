@@ -14,7 +14,7 @@ from consumers.wiring import open_line
 from tests.consumers.http.asking import serving
 from tests.consumers.stored import query
 from tests.consumers.terminal import run_apart, run_here
-from tests.consumers.waiting import LATE_S
+from tests.waiting import LATE_S
 
 COMMANDS = (
     ("sql", "FROM annotations ORDER BY annotation_id"),

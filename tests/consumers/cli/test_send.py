@@ -11,7 +11,7 @@ from consumers import sending
 from tests.consumers.http.serving import Monitor
 from tests.consumers.stored import query, write_jsonl
 from tests.consumers.terminal import finish, run_apart, run_here, start
-from tests.consumers.waiting import LATE_S
+from tests.waiting import LATE_S
 
 PROBS = {"cat": 0.9, "dog": 0.1}
 

@@ -18,7 +18,7 @@ from consumers.store.migrate import migrations
 from tests.consumers.store.test_faults import foreign_holder
 from tests.consumers.stored import tamper, write_jsonl
 from tests.consumers.terminal import finish, killed_at_last, run_apart, run_here, start
-from tests.consumers.waiting import committed, wait_for_commit
+from tests.waiting import committed, wait_for_commit
 
 EVENT = {"example_id": "x", "label": "a", "pred_probs": {"a": 0.5, "b": 0.5}}
 

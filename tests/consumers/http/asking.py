@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from consumers.config import HttpSettings
 from tests.consumers import served
-from tests.consumers.waiting import LATE_S
+from tests.waiting import LATE_S
 
 
 @dataclass(frozen=True)

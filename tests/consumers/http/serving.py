@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from consumers.store.lock import url_of
 from tests.consumers.terminal import finish, start
-from tests.consumers.waiting import LATE_S, wait_for
+from tests.waiting import LATE_S, wait_for
 
 
 class Monitor:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.consumers.http.serving import Monitor, post
 from tests.consumers.stored import query, write_jsonl
-from tests.consumers.waiting import wait_for, wait_for_commit
+from tests.waiting import wait_for, wait_for_commit
 
 PROBS = {"cat": 0.9, "dog": 0.1}
 LINES = "application/x-ndjson"

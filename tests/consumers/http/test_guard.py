@@ -8,7 +8,8 @@ import copy
 import pytest
 
 from consumers.http.guard import BODY_BYTES_MAX, Guard
-from tests.consumers.http.web import Monitor, wait_for
+from tests.consumers.http.web import Monitor
+from tests.waiting import wait_for
 
 TOKEN = "s3cret"
 PATHS = (

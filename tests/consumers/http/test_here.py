@@ -15,8 +15,8 @@ from consumers.http import server
 from consumers.store.lock import url_of
 from tests.consumers.http.serving import post
 from tests.consumers.http.web import events_of
-from tests.consumers.waiting import LATE_S, wait_for
 from tests.metrics.live import LiveSource
+from tests.waiting import LATE_S, beside, wait_for
 
 PROBS = {"cat": 0.9, "dog": 0.1}
 
@@ -33,32 +33,21 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "STREAMS_END_S", LATE_S)
     store = tmp_path / "s.duckdb"
     settings = Settings(store=str(store), http=HttpSettings(listen="127.0.0.1:0"))
-    source, stop, faults = LiveSource(), threading.Event(), []
+    source, stop = LiveSource(), threading.Event()
 
     def run():
-        try:
-            feed(
-                settings,
-                source,
-                "labelwatch test",
-                is_stopping=stop.is_set,
-                keep_going=True,
-                has_server=True,
-            )
-        except BaseException as fault:
-            faults.append(fault)
-            raise
+        feed(
+            settings,
+            source,
+            "labelwatch test",
+            is_stopping=stop.is_set,
+            keep_going=True,
+            has_server=True,
+        )
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with beside(run, stop) as faults:
         wait_for(lambda: faults or url_of(store))
         yield source, store, stop
-    finally:
-        stop.set()
-        thread.join(LATE_S)
-    assert not thread.is_alive()
-    assert not faults
 
 
 def test_events_are_sent_and_findings_come_back(here):

@@ -14,7 +14,7 @@ from consumers.http.context import Context
 from consumers.store import Store
 from consumers.store.gate import Limits
 from monitor.events import Partition
-from tests.consumers.http.web import wait_for
+from tests.waiting import wait_for
 
 PLACE = Partition("t", 0)
 

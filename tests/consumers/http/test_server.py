@@ -22,10 +22,10 @@ from consumers.metrics import Metrics
 from consumers.store import Store
 from consumers.store.lock import url_of
 from consumers.wiring import open_line
-from tests.consumers.http.web import Monitor, wait_for
+from tests.consumers.http.web import Monitor
 from tests.consumers.stored import write_jsonl
 from tests.consumers.terminal import run_here
-from tests.consumers.waiting import wait_for_commit
+from tests.waiting import wait_for, wait_for_commit
 
 
 @pytest.fixture

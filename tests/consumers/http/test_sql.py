@@ -12,7 +12,7 @@ import pytest
 
 from tests.consumers.http.asking import post, serving
 from tests.consumers.store.living import living
-from tests.consumers.waiting import wait_for
+from tests.waiting import wait_for
 
 LONG = b"SELECT count(*) FROM range(1000000000) a, range(1000000) b"
 CSV, ARROW = "text/csv", "application/vnd.apache.arrow.stream"

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from consumers.http.stream import CLIENTS_MAX
-from tests.consumers.http.web import WAIT_S, Monitor, events_of, wait_for
+from tests.consumers.http.web import WAIT_S, Monitor, events_of
 from tests.consumers.stored import query
+from tests.waiting import wait_for
 
 SURE = [
     {"example_id": f"{label}{i}", "label": label, "pred_probs": {"a": p, "b": 1 - p}}

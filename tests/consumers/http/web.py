@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from consumers.store.lock import url_of
 from tests.consumers.terminal import finish, start
-from tests.consumers.waiting import LATE_S as WAIT_S
-from tests.consumers.waiting import wait_for
+from tests.waiting import LATE_S as WAIT_S
+from tests.waiting import wait_for
 
 
 class Monitor:

@@ -20,8 +20,8 @@ from consumers.wiring import open_line
 from monitor.events import Partition, Reason
 from tests.consumers.logs import Log, LogSource, feed
 from tests.consumers.metrics.counted import annotation, as_bytes, by, metrics_of
-from tests.consumers.waiting import wait_for
 from tests.metrics.live import samples, value
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize("show", ["capped", "hashed", "off"])

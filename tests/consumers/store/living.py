@@ -15,7 +15,7 @@ from consumers.store import Arrival
 from consumers.store.gate import Limits
 from consumers.wiring import open_line
 from monitor.events import Partition, Records
-from tests.consumers.waiting import LATE_S, wait_for
+from tests.waiting import LATE_S, wait_for
 
 PLACE = Partition("t", 0)
 LIMITS = Limits(seconds=LATE_S, rows=1_000, bytes=1 << 20)

@@ -11,7 +11,7 @@ from consumers.errors import StoreError
 from consumers.store.access import Access
 from consumers.store.gate import Busy, Limits, Stopped, TimeUp
 from tests.consumers.store.living import event, living
-from tests.consumers.waiting import LATE_S
+from tests.waiting import LATE_S
 
 LONG = "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
 SHORT = "failed to allocate data of size 512 bytes (307.7 MiB/309.9 MiB used)"

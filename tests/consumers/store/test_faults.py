@@ -13,7 +13,7 @@ import pytest
 
 from tests.consumers.stored import difference, query, tables, tamper, write_jsonl
 from tests.consumers.terminal import finish, killed_at_last, run_apart, run_here, start
-from tests.consumers.waiting import committed, wait_for_commit
+from tests.waiting import committed, wait_for_commit
 
 EVENT = {"example_id": "x", "label": "a", "pred_probs": {"a": 0.5, "b": 0.5}}
 READS = (

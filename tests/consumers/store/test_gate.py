@@ -17,7 +17,7 @@ from consumers.store.gate import Busy, Limits, Stopped, TimeUp, Waiting
 from tests.consumers.store.attacks import BOUNDED, REFUSED
 from tests.consumers.store.living import LIMITS, event, living
 from tests.consumers.stored import query
-from tests.consumers.waiting import LATE_S, wait_for
+from tests.waiting import LATE_S, wait_for
 
 LONG = "SELECT count(*) FROM range(1000000000) a, range(1000000) b"
 

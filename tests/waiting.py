@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 
-LATE_S = 120
+LATE_S = 180
 """What takes longer hangs: slow machines, and others at work on them, take their time."""
 
 
@@ -26,3 +28,29 @@ def committed(store):
 def wait_for_commit(store, process, after=0):
     """Wait until a process has committed a later transaction than this one, or has ended."""
     wait_for(lambda: committed(store) > after or process.poll() is not None)
+
+
+@contextlib.contextmanager
+def beside(work, is_over):
+    """Do this in a thread as long as the block lasts: then `is_over` is set, and it has to end.
+
+    Yields the list of what it has raised; anything fails the test.
+    """
+    faults = []
+
+    def run():
+        try:
+            work()
+        except BaseException as fault:
+            faults.append(fault)
+            raise
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield faults
+    finally:
+        is_over.set()
+        thread.join(LATE_S)
+    assert not thread.is_alive()
+    assert not faults
