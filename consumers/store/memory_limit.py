@@ -186,9 +186,7 @@ class MemoryLimit:
         with self._lock:
             found = self._stored()
         for table, stored in found.items():
-            # A table that has lost rows will lose more: the limit stays for those.
-            changes = self._changes[table]
-            changes.stored, changes.inserted = stored, 0
+            self._changes[table] = _Changes(stored)
         self._set()
 
     def lend(self, borrower: str, byte_count: int, *, for_s: float = math.inf) -> None:
