@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHARE_MAX = 0.05
 PART_EXAMPLES = 2_048
-LAST_PART_EXAMPLES = 1 << 15
+LAST_PART_EXAMPLES = 1 << 13
 CHANGED_SHARE_MIN = 0.001
 """The share of the annotations that must have changed since the last pass began, while records come."""
 QUIET_S = 10.0
@@ -115,7 +115,7 @@ class Sweep:
         opinions = consensus.sweep(ledger, start, self._next)
         self._is_under_way = not is_last
         if len(opinions):
-            self._store.publish(opinions)
+            self._store.publish(opinions, self._state)
             self._is_rated = False
             if self._observer:
                 self._observer.swept(self._state, opinions)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
-_CHUNK_CELLS = 1 << 18
+_CHUNK_CELLS = 1 << 16
 
 
 class _Annotations(Columns):
@@ -54,9 +54,10 @@ class _Examples(Columns):
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """Who gave annotations when they were last judged, why they are judged again, and if they are others."""
+    """Whose annotations were when they were last judged, why they are judged again, if they are others."""
 
     annotator: Rows
+    example: Rows
     cause: NDArray[np.int8]
     is_other: Mask
 
@@ -117,12 +118,13 @@ class Consensus:
         at, is_touched = _places(changes.annotations, rows)
         cause = np.full(rows.size, Cause.ANNOTATION, np.int8)
         cause[is_touched] = changes.cause[at[is_touched]]
-        whose = ledger.annotations.annotator[rows]
+        whose, whence = ledger.annotations.annotator[rows], ledger.annotations.example[rows]
         whose[is_touched] = before.annotator[at[is_touched]]
+        whence[is_touched] = before.example[at[is_touched]]
         is_other = np.zeros(rows.size, np.bool_)
         for name in ("example", "given", "self_units"):
             is_other[is_touched] |= (getattr(before, name) != getattr(after, name))[at[is_touched]]
-        return self._publish(ledger, judged, gone, _Last(whose, cause, is_other))
+        return self._publish(ledger, judged, gone, _Last(whose, whence, cause, is_other))
 
     def sweep(self, ledger: Ledger, start: int, stop: int) -> Opinions:
         """Judge the examples in these rows anew."""
@@ -135,6 +137,7 @@ class Consensus:
             rows[:0],
             _Last(
                 ledger.annotations.annotator[rows],
+                ledger.annotations.example[rows],
                 np.full(rows.size, Cause.THRESHOLD, np.int8),
                 np.zeros(rows.size, np.bool_),
             ),
@@ -167,6 +170,17 @@ class Consensus:
     def restore_weights(self, model_weights: Weights) -> None:
         """Go on with the weights of the last `weigh`; classes that are newer have the default."""
         self.model_weights[: model_weights.size] = model_weights
+
+    def published(self, ledger: Ledger, examples: Rows) -> Judged:
+        """What was last said of the annotations of these distinct examples."""
+        rows = ledger.annotations_of(examples)
+        quality = self._annotations.label_quality[rows]
+        is_known = ~np.isnan(quality)
+        rows = rows[is_known]
+        example = ledger.annotations.example[rows]
+        return Judged(
+            rows, quality[is_known], self._examples.label[example], self._examples.quality[example]
+        )
 
     def is_issue(self, annotations: Rows) -> Mask:
         """Which of these annotations are consensus issues, by what was last published."""
@@ -237,7 +251,7 @@ class Consensus:
         self._annotations.label_quality[rows] = after
         self._examples.label[example] = judged.consensus_label
         self._examples.quality[example] = judged.consensus_quality
-        comes = np.flatnonzero(differs[: example.size])
+        comes, goes = np.flatnonzero(differs[: example.size]), differs & ~np.isnan(before)
         was, now = before < ISSUE_BELOW, after < ISSUE_BELOW
         at = np.flatnonzero((was != now) | (was & now & last.is_other))
         action = np.where(~was, Action.RAISED, np.where(now, Action.CHANGED, Action.CLEARED))
@@ -246,7 +260,8 @@ class Consensus:
             judged.label_quality[comes],
             judged.consensus_label[comes],
             judged.consensus_quality[comes],
-            rows[differs & ~np.isnan(before)],
+            rows[goes],
+            distinct(example[comes], last.example[goes]),
             issue_flags(rows[at], action[at], last.cause[at], np.where(now, after, before)[at]),
         )
 

@@ -48,6 +48,7 @@ class Opinions:
     """What is said of annotations, and was not before. Shape: (n,) each; `goes` (g,).
 
     `goes` are annotations of which the last word no longer holds: another one comes, or they are gone.
+    `examples`, distinct and ascending, are those that all of them belong to, or did.
     """
 
     annotations: Rows
@@ -55,6 +56,7 @@ class Opinions:
     consensus_label: NDArray[np.int16]
     consensus_quality: Qualities
     goes: Rows
+    examples: Rows
     flags: Flags
 
     def __len__(self) -> int:

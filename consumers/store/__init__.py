@@ -197,10 +197,10 @@ class Store:
                 self.inbox.has_counted(counted.next_offset, self.txn_id)
         self._committer.remember(state, class_count=len(state.classes))
 
-    def publish(self, opinions: Opinions) -> None:
+    def publish(self, opinions: Opinions, state: State) -> None:
         """Write what a sweep says anew, in a transaction of its own. Raises: StoreError, as `commit` does."""
         if len(opinions):
-            self._commit_apart(lambda txn_id: self._committer.publish(opinions, txn_id))
+            self._commit_apart(lambda txn_id: self._committer.publish(opinions, state, txn_id))
 
     def rate(self, ratings: Ratings, weights: Weights) -> None:
         """Write how good annotators and model are. Raises: StoreError, as `commit` does."""

@@ -116,7 +116,7 @@ class Committer:
         self._remember_before()
         self.write_names(state)
         large = self._write_facts(step, state, txn_id)
-        judged.write_opinions(self._tables, step.opinions)
+        judged.write_opinions(self._tables, step.opinions, state)
         judged.write_flags(self._tables, step.flags, txn_id)
         for number in state.label_issues.strata_touched:
             self._write_stratum(number, state)
@@ -197,10 +197,10 @@ class Committer:
             self._tables.insert("reviewed", rows.reviewed_table(step, state))
         return Large() if details is None else large_in(details)
 
-    def publish(self, opinions: Opinions, txn_id: int) -> None:
+    def publish(self, opinions: Opinions, state: State, txn_id: int) -> None:
         """What a sweep says anew, inside a transaction of the caller."""
         self._remember_before()
-        judged.write_opinions(self._tables, opinions)
+        judged.write_opinions(self._tables, opinions, state)
         judged.write_flags(self._tables, (opinions.flags,), txn_id)
 
     def rate(self, ratings: Ratings, weights: Weights) -> None:

@@ -9,25 +9,32 @@ import numpy as np
 from consumers.arrow import pa
 from monitor.changes import Cause
 from monitor.detectors.protocol import Action
+from monitor.distinct import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from numpy.typing import NDArray
 
     from consumers.store.tables import Tables
     from monitor.annotators import Ratings
     from monitor.detectors.protocol import Flags
     from monitor.opinions import Opinions
+    from monitor.state import State
     from monitor.statistics.model_weight import Weights
     from monitor.tables import Rows
 
+BLOCK_EXAMPLES = 8
+"""Opinions on so many examples stand in one row: a table that loses rows here and there costs memory."""
 _ACTIONS = pa.array([action.name.lower() for action in Action])
 _CAUSES = pa.array([cause.name.lower() for cause in Cause])
 
 
-def write_opinions(tables: Tables, opinions: Opinions) -> None:
-    """What is said of annotations and was not before."""
-    tables.delete("opinion", opinions.goes)
-    tables.insert("opinion", opinion_table(opinions))
+def write_opinions(tables: Tables, opinions: Opinions, state: State) -> None:
+    """What is said of annotations and was not before, with all that is said of their neighbours."""
+    blocks = distinct(opinions.examples // BLOCK_EXAMPLES)
+    tables.delete("opinion", blocks)
+    tables.insert("opinion", opinion_table(blocks, state))
 
 
 def write_flags(tables: Tables, changed: Iterable[Flags], txn_id: int) -> None:
@@ -46,14 +53,27 @@ def write_ratings(tables: Tables, ratings: Ratings, weights: Weights) -> None:
     tables.replace_all("class_weight", pa.table({"class": classes, "model_weight": weights}))
 
 
-def opinion_table(opinions: Opinions) -> pa.Table:
-    """What is said of annotations and of their examples."""
+def opinion_table(blocks: Rows, state: State) -> pa.Table:
+    """What is said of all annotations of these distinct ascending blocks of examples: a row for each."""
+    examples = (blocks[:, None] * BLOCK_EXAMPLES + np.arange(BLOCK_EXAMPLES)).reshape(-1)
+    examples = examples[examples < state.ledger.examples.size].astype(np.int32)
+    said = state.consensus.published(state.ledger, examples)
+    block = state.ledger.annotations.example[said.annotations] // BLOCK_EXAMPLES
+    order = np.lexsort((said.annotations, block))
+    ends = np.searchsorted(block[order], blocks, side="right")
+    has_any = np.diff(ends, prepend=0) > 0
+    offsets = pa.array(np.concatenate(([0], ends[has_any])), pa.int32())
+
+    def lists(values: NDArray[np.generic]) -> pa.Array:
+        return pa.ListArray.from_arrays(offsets, pa.array(values[order]))
+
     return pa.table(
         {
-            "annotation": opinions.annotations,
-            "label_quality": opinions.label_quality,
-            "consensus": opinions.consensus_label,
-            "consensus_quality": opinions.consensus_quality,
+            "block": blocks[has_any],
+            "annotation": lists(said.annotations),
+            "label_quality": lists(said.label_quality),
+            "consensus": lists(said.consensus_label),
+            "consensus_quality": lists(said.consensus_quality),
         }
     )
 

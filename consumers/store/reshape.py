@@ -71,7 +71,7 @@ def recompute(
     consensus.measure(state.ledger, 0, example_count)
     consensus.weigh()
     opinions = consensus.sweep(state.ledger, 0, example_count)
-    judged.write_opinions(tables, opinions)
+    judged.write_opinions(tables, opinions, state)
     judged.write_ratings(tables, rate(consensus.totals), consensus.model_weights)
     for each in (*flags, opinions.flags):
         tables.insert("flag", judged.flag_tables(each, txn_id)[1])

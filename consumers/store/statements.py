@@ -34,7 +34,11 @@ FROM store.class_statistics
 """
 JOINT = "SELECT stratum, given, suggested, annotation_count FROM store.joint"
 MODEL_WEIGHTS = "SELECT model_weight FROM store.class_weight ORDER BY class"
-OPINIONS = "SELECT annotation, label_quality, consensus, consensus_quality FROM store.opinion"
+OPINIONS = """
+SELECT unnest(annotation) AS annotation, unnest(label_quality) AS label_quality,
+    unnest(consensus) AS consensus, unnest(consensus_quality) AS consensus_quality
+FROM store.opinion
+"""
 FLAG_SUMS = """
 SELECT kind, count(*), sum(annotation), sum(annotation::BIGINT * annotation) FROM store.flag GROUP BY kind
 """
@@ -112,7 +116,8 @@ WHERE key_hash = ? AND key = ? AND received_us >= ?
 FORGET_KEYS = "DELETE FROM store.inbox_key WHERE received_us < ?"
 DELETE_COUNTED = "DELETE FROM store.inbox WHERE seq < ?"
 ISSUE_KEYS = """
-SELECT f.annotation, coalesce(v.label_quality, f.score) AS label_score,
+SELECT f.annotation,
+    coalesce(store.said(v.label_quality, v.annotation, a.annotation), f.score) AS label_score,
     store.named(a.annotation_id, e.example_id, w.name) AS annotation_id, e.example_id,
     w.name AS annotator, g.label AS given_label, nullif(m.name, '') AS model_version,
     u.labels[store.suggested(e.units, u.cuts, u.collision) + 1] AS suggested_label
@@ -123,7 +128,7 @@ JOIN store.annotator w USING (annotator)
 JOIN store.class g ON g.class = a.given
 JOIN store.model_version m USING (stratum)
 JOIN store.cuts u USING (stratum)
-LEFT JOIN store.opinion v USING (annotation)
+LEFT JOIN store.opinion v ON v.block = store.block(a.example)
 WHERE f.kind = 'label_issue'
 """
 """What orders and selects rows of the view `label_issues`. The view itself would compute all rows first."""
@@ -134,7 +139,7 @@ DELETE = {
         "annotation": "annotation",
         "annotation_detail": "annotation",
         "example": "example",
-        "opinion": "annotation",
+        "opinion": "block",
         "retracted": "annotation",
         "flag": "kind = ? AND annotation",
     }.items()

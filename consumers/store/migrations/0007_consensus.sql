@@ -11,9 +11,20 @@ INSERT INTO store.setting SELECT name, value FROM shape;
 DROP TABLE shape;
 
 -- What was last said of each live annotation, and of its example: those of one example always in one transaction.
+-- A row has the annotations of eight examples that follow one another, each with its place in all lists: they are
+-- written anew, here and there, more often than anything else, and a row that goes takes memory until a checkpoint.
 CREATE TABLE store.opinion (
-    annotation INTEGER, label_quality FLOAT, consensus SMALLINT, consensus_quality FLOAT
+    block INTEGER, annotation INTEGER[], label_quality FLOAT[], consensus SMALLINT[], consensus_quality FLOAT[]
 );
+CREATE MACRO store.block(example) AS example // 8;
+CREATE MACRO store.said(values, annotations, annotation) AS values[list_position(annotations, annotation)];
+-- Live annotations, and what was said of them.
+CREATE VIEW store.judged AS
+SELECT a.*, store.said(v.label_quality, v.annotation, a.annotation) AS label_quality,
+    store.said(v.consensus, v.annotation, a.annotation) AS consensus,
+    store.said(v.consensus_quality, v.annotation, a.annotation) AS consensus_quality
+FROM store.live a
+LEFT JOIN store.opinion v ON v.block = store.block(a.example);
 -- How often the model counts where it finds this class most probable. Written anew with the next one.
 CREATE TABLE store.class_weight (class SMALLINT, model_weight DOUBLE);
 -- How good each annotator is. Written anew as a whole, now and then.
@@ -37,10 +48,10 @@ SELECT
         - coalesce(list_max(list_concat(a.units[: a.given_at - 1], a.units[a.given_at + 1 :])), 0)
         + 1073741824
     ) / 2147483648 AS normalized_margin,
-    coalesce(v.label_quality, a.self_units / 1073741824) AS label_score,
+    coalesce(a.label_quality, a.self_units / 1073741824) AS label_score,
     f.annotation IS NOT NULL AS is_label_issue,
-    v.label_quality,
-    coalesce(v.label_quality < 0.5, false) AS is_consensus_issue,
+    a.label_quality,
+    coalesce(a.label_quality < 0.5, false) AS is_consensus_issue,
     list_transform(
         list_resize(a.units, (SELECT count(*) FROM store.class), 0), lambda u: u / 1073741824
     ) AS pred_probs,
@@ -62,14 +73,13 @@ SELECT
     a.annotation,
     d.content_hash,
     d.embedding
-FROM store.live a
+FROM store.judged a
 JOIN store.annotator w USING (annotator)
 JOIN store.cuts u USING (stratum)
 JOIN store.model_version m USING (stratum)
 JOIN store.partition o USING (source)
 JOIN store.txn t ON t.txn_id = a.txn_id
 LEFT JOIN store.annotation_detail d ON d.annotation = a.annotation
-LEFT JOIN store.opinion v ON v.annotation = a.annotation
 LEFT JOIN store.flag f ON f.annotation = a.annotation AND f.kind = 'label_issue';
 
 CREATE VIEW annotations AS
@@ -114,10 +124,9 @@ SELECT
 FROM (
     SELECT
         any_value(a.example_id) AS example_id, any_value(a.stratum) AS stratum,
-        any_value(v.consensus) AS consensus, any_value(v.consensus_quality) AS consensus_quality,
+        any_value(a.consensus) AS consensus, any_value(a.consensus_quality) AS consensus_quality,
         count(*) AS annotation_count, count(DISTINCT a.given) > 1 AS is_disputed
-    FROM store.live a
-    LEFT JOIN store.opinion v USING (annotation)
+    FROM store.judged a
     GROUP BY a.example
 ) l
 JOIN store.model_version m USING (stratum)

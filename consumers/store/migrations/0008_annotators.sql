@@ -3,15 +3,18 @@
 CREATE VIEW annotators AS
 WITH judged AS MATERIALIZED (
     SELECT
-        a.annotator, a.annotation, a.given, a.time_us, a.txn_id, v.consensus, v.label_quality < 0.5 AS is_issue,
-        a.given = v.consensus AS is_consensus, a.given = e.predicted AS is_predicted
+        a.annotator, a.annotation, a.given, a.time_us, a.txn_id,
+        store.said(v.consensus, v.annotation, a.annotation) AS consensus,
+        store.said(v.label_quality, v.annotation, a.annotation) < 0.5 AS is_issue,
+        a.given = store.said(v.consensus, v.annotation, a.annotation) AS is_consensus,
+        a.given = e.predicted AS is_predicted
     FROM store.annotation a
     JOIN (
         SELECT example, (list_position(units, list_max(units)) - 1)::SMALLINT AS predicted
         FROM store.example WHERE stratum >= 0
     ) e USING (example)
     ANTI JOIN store.retracted r USING (annotation)
-    LEFT JOIN store.opinion v ON v.annotation = a.annotation
+    LEFT JOIN store.opinion v ON v.block = store.block(a.example)
     WHERE a.given >= 0
 ),
 cell AS MATERIALIZED (

@@ -34,10 +34,11 @@ FROM (
     LEFT JOIN (
         SELECT
             a.example, count(*) AS annotation_count, min(a.given) <> max(a.given) AS is_disputed,
-            any_value(v.consensus) AS consensus, any_value(v.consensus_quality)::DOUBLE AS consensus_quality
+            any_value(store.said(v.consensus, v.annotation, a.annotation)) AS consensus,
+            any_value(store.said(v.consensus_quality, v.annotation, a.annotation))::DOUBLE AS consensus_quality
         FROM store.annotation a
         ANTI JOIN store.retracted r USING (annotation)
-        LEFT JOIN store.opinion v ON v.annotation = a.annotation
+        LEFT JOIN store.opinion v ON v.block = store.block(a.example)
         WHERE a.given >= 0
         GROUP BY a.example
     ) l USING (example)

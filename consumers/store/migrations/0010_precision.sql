@@ -3,10 +3,9 @@ CREATE VIEW store.weight AS SELECT store.model_weight() AS model_weight;
 CREATE VIEW store.vote AS
 SELECT
     a.annotation, store.named(a.annotation_id, a.example_id, w.name) AS annotation_id, a.example_id,
-    a.annotator, w.name, a.given, a.units, v.label_quality, v.consensus, v.consensus_quality
-FROM store.live a
-JOIN store.annotator w USING (annotator)
-LEFT JOIN store.opinion v USING (annotation);
+    a.annotator, w.name, a.given, a.units, a.label_quality, a.consensus, a.consensus_quality
+FROM store.judged a
+JOIN store.annotator w USING (annotator);
 
 -- The live annotations that each review is about, as they were when it was read: a correction that follows
 -- changes label and flags. A flag that goes with the very commit of the review still counts as one.

@@ -130,7 +130,8 @@ def test_the_text_says_who_speaks_for_it(disputed):
 
 def test_what_is_published_may_lag_behind(disputed):
     """Where another value is published, both are told."""
-    tamper(disputed, "UPDATE store.opinion SET consensus_quality = 0.25")
+    other = "list_transform(consensus_quality, lambda _: 0.25)"
+    tamper(disputed, f"UPDATE store.opinion SET consensus_quality = {other}")
     found = explained(disputed, "x")
     assert found["published_quality"] == 0.25 != found["consensus_quality"]
     said = run_here("explain", "x", "--store", disputed, cwd=disputed.parent).out
